@@ -1,0 +1,1 @@
+//! What a node does: ingest, segmenter, dispatcher, transcoder, verifier, publisher. Knows no socket, chain or database.

@@ -1,0 +1,1 @@
+//! Containers, segment rules, transcode backends and the sandboxed worker that runs them.

@@ -1,0 +1,2 @@
+//! livemesh: one program, the roles of a node chosen by configuration.
+fn main() {}
