@@ -1,1 +1,11 @@
-//! What a node does: ingest, segmenter, dispatcher, transcoder, verifier, publisher. Knows no socket, chain or database.
+//! What a node does.
+//!
+//! One folder an actor: `messages.rs` says what it may be asked, `core.rs` decides (no clock, no await), `actor.rs` is the
+//! thin actix shell. Requests go one way: ingest -> segmenter -> dispatcher -> {transcoder, mesh} -> verifier -> publisher.
+//! Knows no socket, no chain, no database: those come in through [`ports`].
+
+pub mod dispatcher;
+pub mod ingest;
+pub mod ports;
+pub mod publisher;
+pub mod segmenter;

@@ -1,1 +1,28 @@
-//! The nouns and rules of the mesh: segment, rendition, record, offer, receipt. Pure: no I/O, no clock.
+//! The nouns and rules of the mesh.
+//!
+//! What flows in and out of every other crate is named here: a stream is cut into segments, a segment is offered with a
+//! ladder, an orchestrator answers with renditions and a receipt. Pure: no I/O, no clock, no codec, no wire format.
+
+pub mod hash;
+pub mod ladder;
+pub mod offer;
+pub mod peer;
+pub mod price;
+pub mod receipt;
+pub mod record;
+pub mod rendition;
+pub mod segment;
+pub mod stream;
+pub mod ticks;
+
+pub use hash::Hash;
+pub use ladder::Ladder;
+pub use offer::{Declined, Failed, Offer};
+pub use peer::PeerKey;
+pub use price::PricePerPixel;
+pub use receipt::{Receipt, SignedReceipt};
+pub use record::NodeRecord;
+pub use rendition::{Rendition, RenditionSpec};
+pub use segment::{Segment, SegmentId, SourceInfo};
+pub use stream::StreamId;
+pub use ticks::Ticks;

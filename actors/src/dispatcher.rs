@@ -1,0 +1,4 @@
+//! Finds somebody for every segment.
+
+pub mod messages;
+pub mod trace;

@@ -1,0 +1,1 @@
+//! Who may publish which stream, and what becomes of it when the publisher leaves and comes back.

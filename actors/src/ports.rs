@@ -1,0 +1,75 @@
+//! What actors need from outside, as traits and plain values. `src/adapters` joins them to the mesh and to the workers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use protocol::{Declined, Failed, Ladder, Offer, PeerKey, PricePerPixel, Rendition, SignedReceipt};
+use tokio::sync::mpsc;
+
+/// An orchestrator that could be asked now: its record is signed, unexpired and admitted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Candidate {
+    /// Who.
+    pub peer: PeerKey,
+    /// The price it asks.
+    pub price: PricePerPixel,
+    /// Segments it takes at the same time.
+    pub capacity: u32,
+    /// Segments in work when it last said so.
+    pub load: u32,
+    /// Measured round trip, milliseconds, where there is a connection.
+    pub rtt_ms: Option<f64>,
+}
+
+/// The mesh as the dispatcher sees it.
+pub trait Mesh: Send + Sync + fmt::Debug + 'static {
+    /// The orchestrators known now, in a fixed order.
+    fn candidates(&self) -> Vec<Candidate>;
+
+    /// Sends a segment to `peer` and yields what comes back, ending after a receipt or an error.
+    fn transcode(&self, peer: PeerKey, offer: Offer, segment: Bytes) -> BoxStream<'static, Result<Answer, MeshFault>>;
+}
+
+/// One step of an orchestrator's answer, in the order in which they come.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The offer is admitted. Comes before the upload has ended.
+    Accepted,
+    /// The job is alive; sent while nothing else is.
+    Beat,
+    /// One rendition is done.
+    Rendition(Rendition),
+    /// All renditions are done. Always last.
+    Receipt(SignedReceipt),
+}
+
+/// Why an asked orchestrator gave no answer, by what the dispatcher does next.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum MeshFault {
+    /// It said no before the work: ask another one, no fault.
+    #[error(transparent)]
+    Declined(#[from] Declined),
+    /// It tried and failed.
+    #[error(transparent)]
+    Failed(#[from] Failed),
+    /// It could not be reached, or the connection died: avoid it for a time.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// It broke the protocol: avoid it for longer.
+    #[error("broke the protocol: {0}")]
+    Protocol(String),
+}
+
+/// The worker processes as the transcoder sees them.
+pub trait Worker: Send + Sync + fmt::Debug + 'static {
+    /// Transcodes one segment; renditions go to `out` as they are made. Resolves when all are, or with the reason.
+    fn transcode(&self, segment: Bytes, ladder: Ladder, out: mpsc::Sender<Rendition>) -> BoxFuture<'static, Result<(), Failed>>;
+}
+
+/// A shared [`Mesh`].
+pub type SharedMesh = Arc<dyn Mesh>;
+/// A shared [`Worker`].
+pub type SharedWorker = Arc<dyn Worker>;

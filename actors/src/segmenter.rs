@@ -1,0 +1,1 @@
+//! Cuts a publisher's packets into segments.

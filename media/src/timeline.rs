@@ -1,0 +1,1 @@
+//! Hostile timestamps in, a steady 90 kHz timeline out.

@@ -1,0 +1,1 @@
+//! Transcode backends behind one trait.

@@ -1,0 +1,1 @@
+//! The worker process: bytes from strangers are parsed and decoded here, and nowhere else.
