@@ -1,4 +1,7 @@
-//! Finds somebody for every segment.
+//! Finds somebody for every segment: selection, hedging, checks, and the trace of it all.
 
+pub mod core;
 pub mod messages;
+pub mod score;
+pub mod select;
 pub mod trace;

@@ -30,7 +30,12 @@ pub trait Mesh: Send + Sync + fmt::Debug + 'static {
     fn candidates(&self) -> Vec<Candidate>;
 
     /// Sends a segment to `peer` and yields what comes back, ending after a receipt or an error.
-    fn transcode(&self, peer: PeerKey, offer: Offer, segment: Bytes) -> BoxStream<'static, Result<Answer, MeshFault>>;
+    fn transcode(
+        &self,
+        peer: PeerKey,
+        offer: Offer,
+        segment: Bytes,
+    ) -> BoxStream<'static, Result<Answer, MeshFault>>;
 }
 
 /// One step of an orchestrator's answer, in the order in which they come.
@@ -66,7 +71,12 @@ pub enum MeshFault {
 /// The worker processes as the transcoder sees them.
 pub trait Worker: Send + Sync + fmt::Debug + 'static {
     /// Transcodes one segment; renditions go to `out` as they are made. Resolves when all are, or with the reason.
-    fn transcode(&self, segment: Bytes, ladder: Ladder, out: mpsc::Sender<Rendition>) -> BoxFuture<'static, Result<(), Failed>>;
+    fn transcode(
+        &self,
+        segment: Bytes,
+        ladder: Ladder,
+        out: mpsc::Sender<Rendition>,
+    ) -> BoxFuture<'static, Result<(), Failed>>;
 }
 
 /// A shared [`Mesh`].

@@ -186,8 +186,16 @@ impl Profile {
             Err(BadLadder::Field { name: self.name.clone(), field, value, hint })
         };
         let named = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
-        if self.name.len() > 32 || !self.name.bytes().all(named) || self.name == "source" || self.name == "audio" {
-            return field("name", self.name.clone(), "up to 32 letters, digits, '_' or '-', and not 'source' or 'audio'");
+        if self.name.len() > 32
+            || !self.name.bytes().all(named)
+            || self.name == "source"
+            || self.name == "audio"
+        {
+            return field(
+                "name",
+                self.name.clone(),
+                "up to 32 letters, digits, '_' or '-', and not 'source' or 'audio'",
+            );
         }
         if !(MIN_SIDE..=MAX_SIDE).contains(&self.height) {
             return field("height", self.height.to_string(), "50 to 4096 pixels");
@@ -202,7 +210,11 @@ impl Profile {
             return field("fps", format!("{}/{}", self.fps, self.fps_den), "at most 240");
         }
         if self.h264_profile().is_none() {
-            return field("profile", self.profile.clone(), "H264Baseline, H264Main, H264High or H264ConstrainedHigh");
+            return field(
+                "profile",
+                self.profile.clone(),
+                "H264Baseline, H264Main, H264High or H264ConstrainedHigh",
+            );
         }
         if self.gop_ticks().is_err() {
             return field("gop", self.gop.clone(), "seconds between key frames, such as \"2.0\"");
@@ -234,7 +246,7 @@ impl Profile {
             return Ok(None);
         }
         match self.gop.parse::<f64>() {
-            Ok(s) if s == 0.0 => Ok(None),
+            Ok(0.0) => Ok(None),
             Ok(s) if (0.02..=60.0).contains(&s) => Ok(Some((s * Ticks::PER_SECOND as f64).round() as i64)),
             _ => Err(()),
         }
@@ -301,9 +313,13 @@ mod tests {
         let refused = |json: &str| LadderPlan::from_json(json).unwrap_err().to_string();
         assert!(refused("[]").contains("has 0"));
         assert!(refused(r#"[{"name":"a","height":240,"bitrate":1}]"#).contains("bitrate"));
-        assert!(refused(r#"[{"name":"a","height":240,"bitrate":250000,"encoder":"HEVC"}]"#).contains("encoder"));
+        assert!(
+            refused(r#"[{"name":"a","height":240,"bitrate":250000,"encoder":"HEVC"}]"#).contains("encoder")
+        );
         assert!(refused(r#"[{"name":"a/b","height":240,"bitrate":250000}]"#).contains("name"));
-        assert!(refused(r#"[{"name":"a","height":240,"bitrate":250000,"bitrat":1}]"#).contains("unknown field"));
+        assert!(
+            refused(r#"[{"name":"a","height":240,"bitrate":250000,"bitrat":1}]"#).contains("unknown field")
+        );
         let twice = r#"[{"height":240,"bitrate":250000},{"height":240,"bitrate":300000}]"#;
         assert!(refused(twice).contains("two profiles"));
     }

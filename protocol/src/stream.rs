@@ -14,7 +14,9 @@ pub struct StreamId(Arc<str>);
 
 /// A name that cannot be a [`StreamId`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{name:?} cannot name a stream: use 1 to 64 letters, digits, '.', '_' or '-', not starting with a dot")]
+#[error(
+    "{name:?} cannot name a stream: use 1 to 64 letters, digits, '.', '_' or '-', not starting with a dot"
+)]
 pub struct BadStreamId {
     name: String,
 }
@@ -35,7 +37,11 @@ impl FromStr for StreamId {
 
     fn from_str(name: &str) -> Result<Self, BadStreamId> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-        if name.is_empty() || name.len() > Self::MAX_LEN || name.starts_with('.') || !name.bytes().all(allowed) {
+        if name.is_empty()
+            || name.len() > Self::MAX_LEN
+            || name.starts_with('.')
+            || !name.bytes().all(allowed)
+        {
             return Err(BadStreamId { name: name.chars().take(Self::MAX_LEN + 1).collect() });
         }
         Ok(Self(name.into()))

@@ -42,7 +42,8 @@ impl Ticks {
         if den <= 0 {
             return None;
         }
-        let (den, wide) = (i128::from(den), i128::from(value) * i128::from(num) * i128::from(Self::PER_SECOND));
+        let (den, wide) =
+            (i128::from(den), i128::from(value) * i128::from(num) * i128::from(Self::PER_SECOND));
         i64::try_from((wide + den / 2).div_euclid(den)).ok().map(Self)
     }
 }

@@ -1,0 +1,642 @@
+//! Decides who makes a segment, when to ask a second one, and when to give up. Sans-IO: (now, input) -> effects, next wake.
+//!
+//! In: segments from the segmenter, answers and faults from the mesh, verdicts of the checks. Out: asks, cancels, checks, the
+//! finished ladder for the publisher, a trace for people. Each rung is filled by the first rendition that passes the
+//! checks, whoever made it. Knows no socket and no codec.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+use protocol::{
+    Declined, Failed, Ladder, Offer, PeerKey, PricePerPixel, Rendition, Segment, SignedReceipt, StreamId,
+};
+use rand::Rng;
+
+use super::messages::Dispatch;
+use super::score::{Blame, Scoreboard};
+use super::select::{Choice, Chosen};
+use super::trace::{Ask, RungTrace, SegmentTrace, TraceOutcome};
+use crate::ports::{Answer, Candidate, MeshFault};
+use crate::publisher::messages::Made;
+
+/// An orchestrator that has nobody's answer beats this often, so that silence means something.
+pub const BEAT: Duration = Duration::from_millis(100);
+/// Silence after which an orchestrator is suspected: several beats, so that one late packet is no suspicion.
+const SILENCE: Duration = Duration::from_millis(450);
+/// Silence after which it counts as gone.
+const GONE: Duration = Duration::from_secs(3);
+/// No segment is hedged sooner: shorter waits are noise.
+const MIN_HEDGE: Duration = Duration::from_millis(150);
+/// Sends of one segment that may show signs of life at the same time.
+const MAX_LIVE_ASKS: usize = 2;
+/// Pause before everybody is tried again.
+const RETRY: Duration = Duration::from_millis(150);
+/// Orchestrators that must agree that a segment cannot be transcoded by anybody.
+const INPUT_VERDICTS: u32 = 2;
+/// How long a complete answer may take to send its receipt before that counts as a fault.
+const RECEIPT: Duration = Duration::from_secs(2);
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The most that may be paid for a pixel; `None` pays any price.
+    pub max_price: Option<PricePerPixel>,
+    /// How long to try before a rung is given up: this many durations of the segment, and at least [`Config::patience_min`].
+    pub patience: u32,
+    /// See [`Config::patience`].
+    pub patience_min: Duration,
+}
+
+impl Default for Config {
+    /// Livepeer's own limit for a whole exchange: four segments, at least 8 s.
+    fn default() -> Self {
+        Self { max_price: None, patience: 4, patience_min: Duration::from_secs(8) }
+    }
+}
+
+/// Names one send of one segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AskId(pub u64);
+
+/// What the shell has to do.
+#[derive(Debug)]
+pub enum Effect {
+    /// Send a segment to `peer`.
+    Ask {
+        /// Names the answers that come back.
+        ask: AskId,
+        /// To whom.
+        peer: PeerKey,
+        /// The offer.
+        offer: Box<Offer>,
+        /// The segment's bytes.
+        segment: Bytes,
+    },
+    /// Stop listening to an ask.
+    Cancel(AskId),
+    /// Check a rendition.
+    Check {
+        /// Who sent it.
+        ask: AskId,
+        /// What was sent.
+        rendition: Rendition,
+        /// Which rung it should be.
+        ladder: Ladder,
+        /// The segment it should have been made of.
+        source: Bytes,
+    },
+    /// A segment is done with.
+    Made(Made),
+    /// Something that people may want to see.
+    Trace(Box<SegmentTrace>),
+}
+
+/// The world at one moment, lent to each step.
+#[derive(Debug)]
+pub struct World<'a, R> {
+    /// Time since the Unix epoch, never going back.
+    pub now: Duration,
+    /// Orchestrators known now.
+    pub candidates: &'a [Candidate],
+    /// What was measured of them, shared by all streams.
+    pub scores: &'a mut Scoreboard,
+    /// Randomness.
+    pub rng: &'a mut R,
+}
+
+/// Running totals of one stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Second sends because the first was late.
+    pub hedges: u64,
+    /// Sends after a fault or a refusal.
+    pub retries: u64,
+    /// Rungs given up.
+    pub missing: u64,
+    /// Segments complete.
+    pub complete: u64,
+}
+
+/// The dispatcher of one stream.
+#[derive(Debug)]
+pub struct Core {
+    stream: StreamId,
+    config: Config,
+    jobs: BTreeMap<u64, Job>,
+    asks: BTreeMap<AskId, u64>,
+    next_ask: u64,
+    counters: Counters,
+}
+
+#[derive(Debug)]
+struct Job {
+    segment: Segment,
+    ladder: Ladder,
+    cut: Duration,
+    deadline: Duration,
+    rungs: Vec<Option<Rendition>>,
+    live: BTreeMap<AskId, LiveAsk>,
+    tried: BTreeSet<PeerKey>,
+    input_verdicts: u32,
+    retry_at: Option<Duration>,
+    done: bool,
+    trace: SegmentTrace,
+}
+
+#[derive(Debug)]
+struct LiveAsk {
+    peer: PeerKey,
+    asked: Duration,
+    last_sign: Duration,
+    hedge_at: Duration,
+    relieved: bool,
+    sent: Vec<Option<(protocol::Hash, u64)>>,
+    checked: usize,
+    receipt: Option<SignedReceipt>,
+    trace: usize,
+}
+
+impl Core {
+    /// A dispatcher without work.
+    #[must_use]
+    pub const fn new(stream: StreamId, config: Config) -> Self {
+        Self {
+            stream,
+            config,
+            jobs: BTreeMap::new(),
+            asks: BTreeMap::new(),
+            next_ask: 0,
+            counters: Counters { hedges: 0, retries: 0, missing: 0, complete: 0 },
+        }
+    }
+
+    /// Totals so far.
+    #[must_use]
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Segments in work.
+    #[must_use]
+    pub fn in_work(&self) -> usize {
+        self.jobs.values().filter(|j| !j.done).count()
+    }
+
+    /// Takes a segment in.
+    pub fn on_dispatch<R: Rng>(&mut self, world: &mut World<'_, R>, dispatch: Dispatch) -> Vec<Effect> {
+        let job = self.job(world.now, dispatch);
+        let seq = job.segment.id.seq;
+        let mut out = Vec::new();
+        if job.ladder.0.is_empty() {
+            return vec![finished_source_only(job)];
+        }
+        self.jobs.insert(seq, job);
+        self.ask_somebody(world, seq, false, &mut out);
+        out
+    }
+
+    /// Takes one step of an answer.
+    pub fn on_answer<R: Rng>(&mut self, world: &mut World<'_, R>, ask: AskId, answer: Answer) -> Vec<Effect> {
+        let Some(job) = self.asks.get(&ask).and_then(|seq| self.jobs.get_mut(seq)) else { return Vec::new() };
+        let since_cut = millis(world.now.saturating_sub(job.cut));
+        let Some(live) = job.live.get_mut(&ask) else { return Vec::new() };
+        live.last_sign = world.now;
+        let trace = &mut job.trace.asks[live.trace];
+        match answer {
+            Answer::Accepted => {
+                trace.accepted_ms = Some(since_cut);
+                vec![Effect::Trace(Box::new(job.trace.clone()))]
+            }
+            Answer::Beat => Vec::new(),
+            Answer::Rendition(rendition) => {
+                trace.first_rendition_ms.get_or_insert(since_cut);
+                self.on_rendition(world, ask, rendition)
+            }
+            Answer::Receipt(receipt) => {
+                live.receipt = Some(receipt);
+                self.settle(world, ask)
+            }
+        }
+    }
+
+    /// Takes the end of an ask without a receipt.
+    pub fn on_fault<R: Rng>(
+        &mut self,
+        world: &mut World<'_, R>,
+        ask: AskId,
+        fault: &MeshFault,
+    ) -> Vec<Effect> {
+        let Some(seq) = self.asks.get(&ask).copied() else { return Vec::new() };
+        let Some(peer) = self.peer(ask) else { return Vec::new() };
+        match fault {
+            MeshFault::Declined(Declined::Busy { retry_after }) => {
+                world.scores.busy(peer, world.now, *retry_after)
+            }
+            MeshFault::Declined(_) => world.scores.busy(peer, world.now, Duration::from_secs(5)),
+            MeshFault::Failed(Failed::Input(_)) => {}
+            MeshFault::Failed(Failed::Internal(_)) | MeshFault::Unreachable(_) => {
+                world.scores.failed(peer, world.now, Blame::Fault);
+            }
+            MeshFault::Protocol(_) => world.scores.failed(peer, world.now, Blame::Misbehaviour),
+        }
+        let mut out = Vec::new();
+        self.end_ask(world, ask, fault.to_string());
+        if matches!(fault, MeshFault::Failed(Failed::Input(_))) {
+            self.input_verdict(world, seq, &mut out);
+        }
+        self.replace(world, seq, &mut out);
+        out
+    }
+
+    /// Takes the verdict on a rendition.
+    pub fn on_checked<R: Rng>(
+        &mut self,
+        world: &mut World<'_, R>,
+        ask: AskId,
+        rendition: Rendition,
+        verdict: Result<(), String>,
+    ) -> Vec<Effect> {
+        let Some(seq) = self.asks.get(&ask).copied() else { return Vec::new() };
+        if let Err(violation) = verdict {
+            return self.on_fault(
+                world,
+                ask,
+                &MeshFault::Protocol(format!("its work did not pass: {violation}")),
+            );
+        }
+        let Some(job) = self.jobs.get_mut(&seq) else { return Vec::new() };
+        let Some(live) = job.live.get_mut(&ask) else { return Vec::new() };
+        live.checked += 1;
+        let (index, peer) = (rendition.index, live.peer);
+        let rung = &mut job.trace.renditions[index];
+        if job.rungs[index].is_none() {
+            rung.bytes = rendition.bytes.len() as u64;
+            rung.by = Some(peer);
+            rung.at_ms = Some(millis(world.now.saturating_sub(job.cut)));
+            job.trace.asks[live.trace].won = true;
+            job.rungs[index] = Some(rendition);
+        }
+        let mut out = self.settle(world, ask);
+        self.finish_if_complete(world, seq, &mut out);
+        out
+    }
+
+    /// Does what time makes due.
+    pub fn on_wake<R: Rng>(&mut self, world: &mut World<'_, R>) -> Vec<Effect> {
+        let mut out = Vec::new();
+        for seq in self.jobs.keys().copied().collect::<Vec<_>>() {
+            self.drop_gone(world, seq, &mut out);
+            self.hedge(world, seq, &mut out);
+            self.retry(world, seq, &mut out);
+            if self.jobs.get(&seq).is_some_and(|j| !j.done && world.now >= j.deadline) {
+                self.finish(world, seq, &mut out);
+            }
+        }
+        out
+    }
+
+    /// When [`Self::on_wake`] has something to do next.
+    #[must_use]
+    pub fn next_wake(&self) -> Option<Duration> {
+        self.jobs.values().flat_map(Job::wakes).min()
+    }
+
+    /// Gives up everything in work: what is there is published, the rest is missing.
+    pub fn on_stop<R: Rng>(&mut self, world: &mut World<'_, R>) -> Vec<Effect> {
+        let mut out = Vec::new();
+        for seq in self.jobs.keys().copied().collect::<Vec<_>>() {
+            self.finish(world, seq, &mut out);
+        }
+        out
+    }
+
+    fn job(&self, now: Duration, Dispatch { segment, ladder }: Dispatch) -> Job {
+        let duration = segment_duration(&segment);
+        let trace = SegmentTrace {
+            stream: self.stream.clone(),
+            seq: segment.id.seq,
+            cut_unix_ms: millis(now),
+            duration_ms: millis(duration),
+            bytes: segment.bytes.len() as u64,
+            asks: Vec::new(),
+            renditions: ladder
+                .0
+                .iter()
+                .map(|r| RungTrace { name: r.name.clone(), bytes: 0, by: None, at_ms: None })
+                .collect(),
+            latency_ms: None,
+            outcome: None,
+        };
+        Job {
+            cut: now,
+            deadline: now + (duration * self.config.patience).max(self.config.patience_min),
+            rungs: vec![None; ladder.0.len()],
+            live: BTreeMap::new(),
+            tried: BTreeSet::new(),
+            input_verdicts: 0,
+            retry_at: None,
+            done: false,
+            segment,
+            ladder,
+            trace,
+        }
+    }
+
+    fn peer(&self, ask: AskId) -> Option<PeerKey> {
+        let job = self.jobs.get(self.asks.get(&ask)?)?;
+        job.live.get(&ask).map(|l| l.peer)
+    }
+
+    fn on_rendition<R: Rng>(
+        &mut self,
+        world: &mut World<'_, R>,
+        ask: AskId,
+        rendition: Rendition,
+    ) -> Vec<Effect> {
+        let Some(job) = self.asks.get(&ask).and_then(|seq| self.jobs.get_mut(seq)) else { return Vec::new() };
+        let Some(live) = job.live.get_mut(&ask) else { return Vec::new() };
+        match live.sent.get_mut(rendition.index) {
+            Some(slot @ None) => *slot = Some((rendition.hash, rendition.pixels)),
+            Some(Some(_)) | None => {
+                let fault = MeshFault::Protocol(format!(
+                    "rendition {} was not asked for, or came twice",
+                    rendition.index
+                ));
+                return self.on_fault(world, ask, &fault);
+            }
+        }
+        let (ladder, source) = (job.ladder.clone(), job.segment.bytes.clone());
+        vec![Effect::Check { ask, rendition, ladder, source }]
+    }
+
+    /// Closes an ask that has sent everything: renditions checked, receipt there and in agreement.
+    fn settle<R: Rng>(&mut self, world: &mut World<'_, R>, ask: AskId) -> Vec<Effect> {
+        let Some(seq) = self.asks.get(&ask).copied() else { return Vec::new() };
+        let Some(job) = self.jobs.get(&seq) else { return Vec::new() };
+        let Some(live) = job.live.get(&ask) else { return Vec::new() };
+        let Some(receipt) = &live.receipt else { return Vec::new() };
+        let sent: Option<Vec<_>> = live.sent.iter().copied().collect();
+        let stands = sent.is_some_and(|sent| receipt.receipt.renditions == sent)
+            && receipt.receipt.segment == job.segment.id
+            && receipt.receipt.source == job.segment.hash
+            && receipt.verify(live.peer).is_ok();
+        if !stands {
+            let fault = MeshFault::Protocol("its receipt does not agree with what it sent".into());
+            return self.on_fault(world, ask, &fault);
+        }
+        if live.checked < job.rungs.len() {
+            return Vec::new();
+        }
+        let (peer, took) = (live.peer, world.now.saturating_sub(live.asked));
+        world.scores.succeeded(peer, world.now, took, segment_duration(&job.segment));
+        self.end_ask(world, ask, "complete, receipt signed".into());
+        let out = self.trace(seq);
+        self.forget_if_over(seq);
+        out
+    }
+
+    fn finish_if_complete<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
+        if self.jobs.get(&seq).is_some_and(|j| !j.done && j.rungs.iter().all(Option::is_some)) {
+            self.finish(world, seq, out);
+        }
+    }
+
+    /// Hands the ladder to the publisher. Asks that have sent everything may still bring their receipt; others are cancelled.
+    fn finish<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get_mut(&seq) else { return };
+        if !job.done {
+            job.done = true;
+            job.retry_at = None;
+            let missing = job.rungs.iter().filter(|r| r.is_none()).count() as u64;
+            self.counters.missing += missing;
+            self.counters.complete += u64::from(missing == 0);
+            job.trace.latency_ms = Some(millis(world.now.saturating_sub(job.cut)));
+            job.trace.outcome =
+                Some(if missing == 0 { TraceOutcome::Complete } else { TraceOutcome::Missing });
+            out.push(Effect::Made(Made { seq, renditions: std::mem::take(&mut job.rungs) }));
+            job.rungs = vec![None; job.ladder.0.len()];
+        }
+        let unfinished: Vec<(AskId, PeerKey, Duration)> = job
+            .live
+            .iter()
+            .filter(|(_, l)| l.sent.iter().any(Option::is_none))
+            .map(|(ask, l)| (*ask, l.peer, l.asked))
+            .collect();
+        let duration = segment_duration(&job.segment);
+        for (ask, peer, asked) in unfinished {
+            world.scores.was_slow(peer, world.now, world.now.saturating_sub(asked), duration);
+            self.end_ask(world, ask, "cancelled: somebody else was first".into());
+            out.push(Effect::Cancel(ask));
+        }
+        out.extend(self.trace(seq));
+        self.forget_if_over(seq);
+    }
+
+    fn input_verdict<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get_mut(&seq) else { return };
+        job.input_verdicts += 1;
+        if job.input_verdicts >= INPUT_VERDICTS && !job.done {
+            self.finish(world, seq, out);
+        }
+    }
+
+    /// After an ask died: somebody else, unless another send is alive and well.
+    fn replace<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get(&seq) else { return };
+        if !job.done && job.live.values().all(|l| l.relieved) {
+            self.counters.retries += 1;
+            self.ask_somebody(world, seq, false, out);
+        }
+        out.extend(self.trace(seq));
+        self.forget_if_over(seq);
+    }
+
+    fn drop_gone<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get(&seq) else { return };
+        let gone: Vec<AskId> =
+            job.live.iter().filter(|(_, l)| world.now >= l.gone(job.done)).map(|(ask, _)| *ask).collect();
+        for ask in gone {
+            out.push(Effect::Cancel(ask));
+            out.extend(self.on_fault(world, ask, &MeshFault::Unreachable("it fell silent".into())));
+        }
+    }
+
+    fn hedge<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get_mut(&seq).filter(|j| !j.done) else { return };
+        let mut late = 0;
+        for live in job.live.values_mut().filter(|l| !l.relieved && world.now >= l.due()) {
+            live.relieved = true;
+            late += 1;
+        }
+        let lively = job.live.values().filter(|l| world.now < l.last_sign + SILENCE).count();
+        if late > 0 && lively < MAX_LIVE_ASKS && self.ask_somebody(world, seq, true, out) {
+            self.counters.hedges += 1;
+        }
+    }
+
+    fn retry<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
+        let Some(job) = self.jobs.get_mut(&seq) else { return };
+        if !job.done && job.retry_at.is_some_and(|at| world.now >= at) {
+            job.retry_at = None;
+            job.tried.clear();
+            self.ask_somebody(world, seq, false, out);
+        }
+    }
+
+    fn ask_somebody<R: Rng>(
+        &mut self,
+        world: &mut World<'_, R>,
+        seq: u64,
+        hedge: bool,
+        out: &mut Vec<Effect>,
+    ) -> bool {
+        let Some(job) = self.jobs.get_mut(&seq) else { return false };
+        let duration = segment_duration(&job.segment);
+        let choice = Choice {
+            candidates: world.candidates,
+            scores: world.scores,
+            now: world.now,
+            duration,
+            max_price: self.config.max_price,
+        };
+        let asked_now: BTreeSet<PeerKey> = job.live.values().map(|l| l.peer).collect();
+        let allowed = |peer| !job.tried.contains(&peer) && !asked_now.contains(&peer);
+        let Some(Chosen { candidate, why }) = choice.pick(world.rng, allowed) else {
+            if job.live.values().all(|l| l.relieved) {
+                job.retry_at = Some(world.now + RETRY);
+            }
+            return false;
+        };
+        let (peer, ask) = (candidate.peer, AskId(self.next_ask));
+        self.next_ask += 1;
+        let rtt = Duration::from_secs_f64(candidate.rtt_ms.unwrap_or(0.0).clamp(0.0, 2000.0) / 1000.0);
+        let hedge_at = world.now + world.scores.p95(peer, duration).max(MIN_HEDGE) + rtt;
+        world.scores.asked(peer, world.now);
+        job.tried.insert(peer);
+        job.live.insert(
+            ask,
+            LiveAsk::new(peer, world.now, rtt, hedge_at, job.ladder.0.len(), job.trace.asks.len()),
+        );
+        job.trace.asks.push(Ask {
+            peer,
+            why,
+            hedge,
+            asked_ms: millis(world.now.saturating_sub(job.cut)),
+            accepted_ms: None,
+            first_rendition_ms: None,
+            ended_ms: None,
+            outcome: None,
+            won: false,
+        });
+        self.asks.insert(ask, seq);
+        out.push(Effect::Ask {
+            ask,
+            peer,
+            offer: Box::new(job.offer(candidate.price, job.deadline.saturating_sub(world.now))),
+            segment: job.segment.bytes.clone(),
+        });
+        out.push(Effect::Trace(Box::new(job.trace.clone())));
+        true
+    }
+
+    fn end_ask<R>(&mut self, world: &mut World<'_, R>, ask: AskId, outcome: String) {
+        let Some(job) = self.asks.remove(&ask).and_then(|seq| self.jobs.get_mut(&seq)) else { return };
+        let Some(live) = job.live.remove(&ask) else { return };
+        world.scores.ended(live.peer);
+        let trace = &mut job.trace.asks[live.trace];
+        trace.ended_ms = Some(millis(world.now.saturating_sub(job.cut)));
+        trace.outcome = Some(outcome);
+    }
+
+    fn trace(&self, seq: u64) -> Vec<Effect> {
+        self.jobs.get(&seq).map(|j| Effect::Trace(Box::new(j.trace.clone()))).into_iter().collect()
+    }
+
+    fn forget_if_over(&mut self, seq: u64) {
+        if self.jobs.get(&seq).is_some_and(|j| j.done && j.live.is_empty()) {
+            self.jobs.remove(&seq);
+        }
+    }
+}
+
+impl Job {
+    fn offer(&self, price: PricePerPixel, deadline: Duration) -> Offer {
+        Offer {
+            segment: self.segment.id.clone(),
+            start: self.segment.start,
+            duration: self.segment.duration,
+            source: self.segment.source,
+            bytes: self.segment.bytes.len() as u64,
+            hash: self.segment.hash,
+            ladder: self.ladder.clone(),
+            price,
+            deadline,
+        }
+    }
+
+    fn wakes(&self) -> Vec<Duration> {
+        let mut at: Vec<Duration> = self.retry_at.into_iter().collect();
+        if !self.done {
+            at.push(self.deadline);
+        }
+        for live in self.live.values() {
+            if !self.done && !live.relieved {
+                at.push(live.due());
+            }
+            at.push(live.gone(self.done));
+        }
+        at
+    }
+}
+
+impl LiveAsk {
+    fn new(
+        peer: PeerKey,
+        now: Duration,
+        rtt: Duration,
+        hedge_at: Duration,
+        rungs: usize,
+        trace: usize,
+    ) -> Self {
+        Self {
+            peer,
+            asked: now,
+            // The first sign needs a round trip more than the following ones.
+            last_sign: now + rtt * 3,
+            hedge_at,
+            relieved: false,
+            sent: vec![None; rungs],
+            checked: 0,
+            receipt: None,
+            trace,
+        }
+    }
+
+    /// When its silence has lasted too long to hope.
+    fn gone(&self, only_the_receipt_is_missing: bool) -> Duration {
+        self.last_sign + if only_the_receipt_is_missing { RECEIPT } else { GONE }
+    }
+
+    /// When it is late: its own p95 has passed, or it fell silent.
+    fn due(&self) -> Duration {
+        self.hedge_at.min(self.last_sign + SILENCE)
+    }
+}
+
+fn finished_source_only(mut job: Job) -> Effect {
+    job.trace.outcome = Some(TraceOutcome::SourceOnly);
+    Effect::Made(Made { seq: job.segment.id.seq, renditions: Vec::new() })
+}
+
+fn segment_duration(segment: &Segment) -> Duration {
+    Duration::from_millis(segment.duration.as_millis().max(1).unsigned_abs())
+}
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
