@@ -1,0 +1,74 @@
+// The node's event stream. In: `state` and `segment` events. Out: checked values, and whether the line is up. Reconnects by
+// itself, with growing pauses, also when the line is open but silent.
+
+import { readState, readTrace, type State, type Trace } from "./wire";
+
+export type Line = "connecting" | "open" | "lost";
+
+export interface FeedHandlers {
+  state(state: State): void;
+  trace(trace: Trace): void;
+  line(line: Line): void;
+}
+
+/** State comes each second: six missed ones mean that the line is dead, whatever the browser believes. */
+const SILENCE_MS = 6000;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 8000;
+/** A segment's trace with every rung and ask is below 20 KB; a state with 500 nodes below 300 KB. */
+const MAX_EVENT_CHARS = 2_000_000;
+
+/** Follows `/api/v1/events` for as long as the page lives. */
+export function follow(handlers: FeedHandlers): void {
+  let pause = FIRST_PAUSE_MS;
+  let source: EventSource | null = null;
+  let heard = Date.now();
+  let retry = 0;
+
+  const open = (): void => {
+    heard = Date.now();
+    source = new EventSource("./api/v1/events");
+    source.addEventListener("state", (event) =>
+      receive(event, (value) => {
+        pause = FIRST_PAUSE_MS;
+        handlers.line("open");
+        handlers.state(readState(value));
+      }),
+    );
+    source.addEventListener("segment", (event) => receive(event, (value) => handlers.trace(readTrace(value))));
+    source.addEventListener("error", again);
+  };
+
+  const receive = (event: MessageEvent<unknown>, use: (value: unknown) => void): void => {
+    heard = Date.now();
+    if (typeof event.data !== "string" || event.data.length > MAX_EVENT_CHARS) return;
+    let value: unknown;
+    try {
+      value = JSON.parse(event.data);
+    } catch {
+      return; // Not JSON: nothing to show; the next event will tell.
+    }
+    use(value);
+  };
+
+  const again = (): void => {
+    source?.close();
+    source = null;
+    handlers.line("lost");
+    window.clearTimeout(retry);
+    retry = window.setTimeout(open, pause * (0.75 + Math.random() / 2));
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+  };
+
+  window.setInterval(() => {
+    if (source && Date.now() - heard > SILENCE_MS) again();
+  }, 1000);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible" && !source) {
+      window.clearTimeout(retry);
+      open();
+    }
+  });
+  handlers.line("connecting");
+  open();
+}

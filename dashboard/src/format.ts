@@ -1,0 +1,45 @@
+// Numbers as a person reads them.
+
+export function milliseconds(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined) return "–";
+  if (ms < 10) return `${ms.toFixed(1)} ms`;
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  return `${(ms / 1000).toFixed(ms < 10_000 ? 2 : 1)} s`;
+}
+
+export function seconds(s: number): string {
+  return `${s.toFixed(1)} s`;
+}
+
+export function bits(perSecond: number): string {
+  if (perSecond <= 0) return "–";
+  if (perSecond < 1_000_000) return `${Math.round(perSecond / 1000)} kb/s`;
+  return `${(perSecond / 1_000_000).toFixed(1)} Mb/s`;
+}
+
+export function bytes(n: number): string {
+  if (n < 1000) return `${n} B`;
+  if (n < 1_000_000) return `${Math.round(n / 1000)} kB`;
+  return `${(n / 1_000_000).toFixed(1)} MB`;
+}
+
+/** A length of time as a person says it: `42 s`, `3 min`, `2 h 10 min`, `5 d 3 h`. */
+export function span(totalSeconds: number): string {
+  const s = Math.max(0, Math.floor(totalSeconds));
+  if (s < 60) return `${s} s`;
+  if (s < 3600) return `${Math.floor(s / 60)} min`;
+  if (s < 86_400) return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`;
+  return `${Math.floor(s / 86_400)} d ${Math.floor((s % 86_400) / 3600)} h`;
+}
+
+/** A position: `m:ss`, or `h:mm:ss`. */
+export function clock(totalSeconds: number): string {
+  const s = Math.max(0, Math.floor(totalSeconds));
+  const two = (n: number): string => String(n).padStart(2, "0");
+  const minutes = Math.floor(s / 60) % 60;
+  return s < 3600 ? `${minutes}:${two(s % 60)}` : `${Math.floor(s / 3600)}:${two(minutes)}:${two(s % 60)}`;
+}
+
+export function plural(n: number, one: string, many = `${one}s`): string {
+  return `${n} ${n === 1 ? one : many}`;
+}

@@ -1,0 +1,64 @@
+// Where the nodes stand: this node in the middle, the others on one or two rings, in an order that does not change while
+// nodes come and go elsewhere. Pure.
+
+export interface Point {
+  x: number;
+  y: number;
+}
+
+export interface Size {
+  width: number;
+  height: number;
+}
+
+/** Nodes of the inner ring; more go outside. */
+const INNER = 12;
+/** More than this many would be a cloud, not a picture; the rest is counted in words. */
+export const MOST_SHOWN = 40;
+
+/** Radius of a node when `count` others are shown, in pixels. */
+export function radius(count: number, size: Size): number {
+  const roomy = Math.min(size.width, size.height) / 16;
+  const crowded = count > INNER ? 0.5 : count > 6 ? 0.75 : 1;
+  return Math.max(9, Math.min(26, roomy) * crowded);
+}
+
+/** The place of each of `count` others; this node stands at [`middle`]. */
+export function places(count: number, size: Size): Point[] {
+  const inner = count > INNER ? Math.ceil(count / 3) : count;
+  return Array.from({ length: count }, (_, i) =>
+    i < inner ? onRing(i, inner, count > INNER ? 0.56 : 1, size) : onRing(i - inner, count - inner, 1.04, size),
+  );
+}
+
+export function middle(size: Size): Point {
+  return { x: size.width / 2, y: size.height / 2 };
+}
+
+function onRing(i: number, of: number, share: number, size: Size): Point {
+  const first = of === 1 ? 0 : of % 2 === 1 ? -90 : -90 + 180 / of;
+  const angle = ((first + (360 * i) / of) * Math.PI) / 180;
+  const at = middle(size);
+  const margin = { x: Math.min(76, size.width * 0.19), y: 62 };
+  return {
+    x: at.x + Math.cos(angle) * (at.x - margin.x) * share,
+    y: at.y + Math.sin(angle) * (at.y - margin.y) * share,
+  };
+}
+
+/** A gently bent line between the rims of two nodes, and the point beside its middle where a label may stand. */
+export function bend(from: Point, to: Point, r: number): { path: string; label: Point } {
+  const [dx, dy] = [to.x - from.x, to.y - from.y];
+  const length = Math.hypot(dx, dy) || 1;
+  const [ux, uy] = [dx / length, dy / length];
+  const gap = Math.min(r + 7, length / 2 - 1);
+  const start = { x: from.x + ux * gap, y: from.y + uy * gap };
+  const end = { x: to.x - ux * gap, y: to.y - uy * gap };
+  const bow = Math.min(18, length * 0.07);
+  const top = { x: (from.x + to.x) / 2 - uy * bow, y: (from.y + to.y) / 2 + ux * bow };
+  const n = (value: number): string => value.toFixed(1);
+  return {
+    path: `M${n(start.x)} ${n(start.y)}Q${n(top.x)} ${n(top.y)} ${n(end.x)} ${n(end.y)}`,
+    label: { x: (start.x + 2 * top.x + end.x) / 4, y: (start.y + 2 * top.y + end.y) / 4 },
+  };
+}

@@ -1,0 +1,51 @@
+// One line of the picture: who works for whom. Its width grows with the segments of late; a bead runs along it for each
+// segment asked, and back when the renditions are here.
+
+import { calm, say, set, svg } from "../dom";
+import { milliseconds } from "../format";
+import { bend, type Point } from "./layout";
+
+/** Beads at once on one line: more would only blur. */
+const MOST_BEADS = 4;
+const BEAD_MS = 700;
+
+export class LinkView {
+  readonly element: SVGGElement;
+  private readonly path = svg("path", { class: "link" });
+  private readonly label = svg("text", { class: "rtt" });
+  private readonly beads = svg("g");
+
+  constructor(peer: number | null) {
+    this.element = svg("g", { class: "link-view", "data-peer": peer }, this.path, this.beads, this.label);
+  }
+
+  /** `share` is this link's part of the busiest one's segments, 0 when no work flows. */
+  draw(from: Point, to: Point, r: number, share: number, busy: boolean, rttMs: number | null, dim: boolean): void {
+    const { path, label } = bend(from, to, r);
+    set(this.path, { d: path });
+    this.path.style.strokeWidth = share > 0 ? `${(1.5 + 5.5 * share).toFixed(1)}px` : "1px";
+    set(this.element, { "data-works": share > 0, "data-busy": busy, "data-avoided": dim });
+    set(this.label, { x: label.x, y: label.y });
+    say(this.label, rttMs === null || r < 12 ? "" : milliseconds(rttMs));
+  }
+
+  /** A segment goes out, or its renditions come back. */
+  bead(back: boolean, hedge: boolean): void {
+    const path = this.path.getAttribute("d");
+    if (!path || calm.matches || document.hidden || this.beads.childElementCount >= MOST_BEADS) return;
+    const motion = svg("animateMotion", {
+      path,
+      dur: `${BEAD_MS}ms`,
+      begin: "indefinite",
+      fill: "freeze",
+      calcMode: "spline",
+      keyTimes: "0;1",
+      keyPoints: back ? "1;0" : "0;1",
+      keySplines: "0.4 0 0.3 1",
+    });
+    const bead = svg("circle", { class: "bead", r: back ? 4.5 : 3.5, "data-hedge": hedge }, motion);
+    this.beads.append(bead);
+    motion.beginElement();
+    window.setTimeout(() => bead.remove(), BEAD_MS);
+  }
+}

@@ -1,0 +1,159 @@
+// The player: hls.js where the browser has Media Source Extensions, the browser's own HLS elsewhere. In: the selected
+// stream. Out: pictures, the rungs to choose from, and how playing goes. What goes wrong is counted on the element, as
+// `data-errors`, so that a test sees what a person might miss.
+
+import type Hls from "hls.js";
+import { el, say, set } from "./dom";
+import { clock, seconds } from "./format";
+import { Rungs } from "./rungs";
+import type { StreamInfo } from "./wire";
+
+const RETRY_MS = 2000;
+const STATS_MS = 500;
+/** Playlists hold six segments: three behind the edge leave as much to fall back as to go forward. */
+const SEGMENTS_BEHIND = 3;
+
+export class Player {
+  readonly element: HTMLElement;
+  private readonly video = el("video", { controls: true, playsinline: true, muted: true, autoplay: true, "aria-label": "Live video" });
+  private readonly veil = el("div", { class: "veil", role: "status" });
+  private readonly readings = ["Behind live", "Position", "Buffer", "Dropped frames"].map((title) => {
+    const value = el("dd", {}, "–");
+    return { value, box: el("div", {}, el("dt", {}, title), value) };
+  });
+  private readonly rungs = new Rungs((level) => this.choose(level));
+  private stream: StreamInfo | null = null;
+  private hls: Hls | null = null;
+  private loading = "";
+  private retry = 0;
+  private readonly errors: Record<string, number> = {};
+
+  constructor() {
+    this.video.muted = true;
+    this.element = el(
+      "div",
+      { class: "player", "data-level": "", "data-errors": "{}" },
+      el("div", { class: "screen" }, this.video, this.veil),
+      this.rungs.element,
+      el("dl", { class: "readings" }, ...this.readings.map((reading) => reading.box)),
+    );
+    this.video.addEventListener("playing", () => this.say(""));
+    this.video.addEventListener("error", () => this.count(`video:${this.video.error?.code ?? 0}`));
+    window.setInterval(() => this.measure(), STATS_MS);
+  }
+
+  /** Shows a stream, or nothing; called with each new state. */
+  show(stream: StreamInfo | null): void {
+    const before = this.stream;
+    this.stream = stream;
+    const source = stream && stream.nextSeq > 0 ? stream.master : "";
+    if (source !== this.loading || before?.id !== stream?.id) {
+      this.stop();
+      this.loading = source;
+      if (source) void this.load(source);
+      else this.say(stream ? "Waiting for the first segment" : "");
+    }
+    if (stream && stream.state !== before?.state) this.announce(stream);
+    this.rungs.offer(stream);
+  }
+
+  private announce(stream: StreamInfo): void {
+    if (stream.state === "ended" && (this.video.ended || this.video.paused)) this.say("The stream has ended");
+  }
+
+  private async load(source: string): Promise<void> {
+    const { default: Engine } = await import("hls.js");
+    if (this.loading !== source || this.hls) return;
+    if (!Engine.isSupported()) return this.loadNatively(source);
+    const hls = new Engine({
+      liveSyncDurationCount: SEGMENTS_BEHIND,
+      liveDurationInfinity: true,
+      backBufferLength: 30,
+      maxBufferLength: 20,
+      enableWorker: false,
+    });
+    this.hls = hls;
+    this.say("Loading");
+    hls.on(Engine.Events.MANIFEST_PARSED, (_, { levels }) => {
+      this.rungs.levels(levels, this.stream);
+      void this.video.play().catch(() => this.say("Press play"));
+    });
+    hls.on(Engine.Events.LEVEL_SWITCHED, (_, { level }) => {
+      set(this.element, { "data-level": this.rungs.current(level) });
+    });
+    hls.on(Engine.Events.ERROR, (_, error) => {
+      this.count(error.details);
+      if (!error.fatal) return;
+      if (error.type === Engine.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
+      else this.later(source);
+    });
+    hls.loadSource(source);
+    hls.attachMedia(this.video);
+  }
+
+  private loadNatively(source: string): void {
+    if (!this.video.canPlayType("application/vnd.apple.mpegurl")) {
+      this.say("This browser can play no HLS; copy the playlist's address into a player");
+      return;
+    }
+    this.rungs.unknown();
+    this.video.src = source;
+    void this.video.play().catch(() => this.say("Press play"));
+  }
+
+  private later(source: string): void {
+    this.stop();
+    this.loading = source;
+    this.say(this.stream?.state === "ended" ? "The stream has ended" : "The playlist does not answer, trying again");
+    this.retry = window.setTimeout(() => {
+      if (this.loading === source) void this.load(source);
+    }, RETRY_MS);
+  }
+
+  private stop(): void {
+    window.clearTimeout(this.retry);
+    this.hls?.destroy();
+    this.hls = null;
+    this.video.removeAttribute("src");
+    this.video.load();
+    this.rungs.clear();
+    set(this.element, { "data-level": "" });
+  }
+
+  private choose(level: number): void {
+    if (this.hls) this.hls.nextLevel = level;
+  }
+
+  private measure(): void {
+    const { video, hls } = this;
+    const ahead = bufferAhead(video);
+    const behind = hls && Number.isFinite(hls.latency) && hls.latency > 0 ? seconds(hls.latency) : "–";
+    const quality = video.getVideoPlaybackQuality?.();
+    const values = [
+      behind,
+      video.readyState ? clock(video.currentTime) : "–",
+      video.readyState ? seconds(ahead) : "–",
+      quality?.totalVideoFrames ? `${quality.droppedVideoFrames} of ${quality.totalVideoFrames}` : "–",
+    ];
+    this.readings.forEach(({ value }, i) => say(value, values[i] ?? "–"));
+  }
+
+  private count(error: string): void {
+    this.errors[error] = (this.errors[error] ?? 0) + 1;
+    set(this.element, { "data-errors": JSON.stringify(this.errors) });
+  }
+
+  private say(words: string): void {
+    say(this.veil, words);
+    this.veil.hidden = words === "";
+  }
+}
+
+/** Seconds that can be played from here without another byte. */
+function bufferAhead(video: HTMLVideoElement): number {
+  for (let i = 0; i < video.buffered.length; i++) {
+    const [start, end] = [video.buffered.start(i), video.buffered.end(i)];
+    if (start - 0.1 <= video.currentTime && video.currentTime <= end) return end - video.currentTime;
+  }
+  return 0;
+}
