@@ -16,11 +16,11 @@ interface Figure {
 }
 
 export function numbers(store: Store): void {
-  const p50 = figure("Segment latency p50", "from cut to every rung checked");
+  const p50 = figure("Segment latency p50", "from cut to checked");
   const p99 = figure("p99", "the slow ones");
   const missing = figure("Missing", "segments with a rung left out");
   const hedges = figure("Hedges", "second sends, the first was late");
-  const used = figure("Orchestrators used", "in what this page has seen");
+  const used = figure("Orchestrators", "used, as this page has seen");
   const curve = svg("svg", { class: "curve", "aria-hidden": "true", preserveAspectRatio: "none", viewBox: "0 0 60 20" });
   p50.box.append(curve);
   byId("numbers").append(...[p50, p99, missing, hedges, used].map((f) => f.box));
@@ -41,7 +41,7 @@ export function numbers(store: Store): void {
     const winners = new Set(traces.flatMap((trace) => trace.rungs.map((rung) => rung.by).filter(Boolean)));
     const known = store.state?.nodes.filter((node) => node.roles.includes("orchestrator")).length ?? 0;
     say(used.value, stream ? String(winners.size) : "–");
-    say(used.note, `of ${known} in the mesh`);
+    say(used.note, `used, of ${known} known`);
     drawCurve(curve, traces);
   };
   let due = 0;

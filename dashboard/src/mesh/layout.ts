@@ -39,14 +39,17 @@ function onRing(i: number, of: number, share: number, size: Size): Point {
   const first = of === 1 ? 0 : of % 2 === 1 ? -90 : -90 + 180 / of;
   const angle = ((first + (360 * i) / of) * Math.PI) / 180;
   const at = middle(size);
-  const margin = { x: Math.min(76, size.width * 0.19), y: 62 };
+  const margin = { x: Math.min(76, size.width * 0.19), y: 70 };
   return {
     x: at.x + Math.cos(angle) * (at.x - margin.x) * share,
     y: at.y + Math.sin(angle) * (at.y - margin.y) * share,
   };
 }
 
-/** A gently bent line between the rims of two nodes, and the point beside its middle where a label may stand. */
+/** Labels stand past the middle: near this node the lines are close together. */
+const LABEL_AT = 0.6;
+
+/** A gently bent line between the rims of two nodes, and the point on it where a label may stand. */
 export function bend(from: Point, to: Point, r: number): { path: string; label: Point } {
   const [dx, dy] = [to.x - from.x, to.y - from.y];
   const length = Math.hypot(dx, dy) || 1;
@@ -59,6 +62,12 @@ export function bend(from: Point, to: Point, r: number): { path: string; label: 
   const n = (value: number): string => value.toFixed(1);
   return {
     path: `M${n(start.x)} ${n(start.y)}Q${n(top.x)} ${n(top.y)} ${n(end.x)} ${n(end.y)}`,
-    label: { x: (start.x + 2 * top.x + end.x) / 4, y: (start.y + 2 * top.y + end.y) / 4 },
+    label: along(start, top, end, LABEL_AT),
   };
+}
+
+/** A point of a quadratic curve. */
+function along(start: Point, top: Point, end: Point, t: number): Point {
+  const [a, b, c] = [(1 - t) ** 2, 2 * t * (1 - t), t ** 2];
+  return { x: a * start.x + b * top.x + c * end.x, y: a * start.y + b * top.y + c * end.y };
 }

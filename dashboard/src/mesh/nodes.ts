@@ -9,6 +9,9 @@ import type { Point, Size } from "./layout";
 
 const RING_GAP = 5;
 const LINE_HEIGHT = 15;
+/** Signs of those who do not transcode: a broadcaster plays, a verifier ticks off. */
+const PLAY = "M-4.5-7 7.5 0-4.5 7Z";
+const CHECK = "M-7 .5-2 5.5 7-5";
 
 export class NodeView {
   readonly element: SVGGElement;
@@ -16,6 +19,7 @@ export class NodeView {
   private readonly track = svg("circle", { class: "ring-track" });
   private readonly ring = svg("circle", { class: "ring", pathLength: 100 });
   private readonly inside = svg("text", { class: "inside" });
+  private readonly sign = svg("path", { class: "sign" });
   private readonly name = svg("text", { class: "name" });
   private readonly under = svg("text", { class: "under" });
   private node: MeshNode;
@@ -29,6 +33,7 @@ export class NodeView {
       this.track,
       this.ring,
       this.inside,
+      this.sign,
       this.name,
       this.under,
     );
@@ -53,13 +58,14 @@ export class NodeView {
     set(this.track, { r: ringRadius, visibility: works ? "visible" : "hidden" });
     set(this.ring, { r: ringRadius, visibility: works && share > 0 ? "visible" : "hidden" });
     this.ring.style.strokeDashoffset = String(100 - share * 100);
-    say(this.inside, r < 12 ? "" : works && node.capacity ? `${node.load}/${node.capacity}` : square ? "in" : "");
+    say(this.inside, r >= 12 && works && node.capacity ? `${node.load}/${node.capacity}` : "");
+    set(this.sign, { d: works ? null : square ? PLAY : CHECK, transform: `scale(${(r / 20).toFixed(2)})` });
     const offset = ringRadius + (above ? 8 : 16);
     const roomForWords = r >= 12 || node.self;
     set(this.name, { y: above ? -offset - (this.price(works) ? LINE_HEIGHT : 0) : offset });
     set(this.under, { y: above ? -offset : offset + LINE_HEIGHT });
     say(this.name, roomForWords ? cut(node.name || short(node.peerId || node.key), size.width < 480 ? 11 : 18) : "");
-    say(this.under, roomForWords ? this.price(works) : "");
+    say(this.under, roomForWords && !(node.self && !works && size.width < 480) ? this.price(works) : "");
     refresh(this.element);
   }
 
