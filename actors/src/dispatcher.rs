@@ -1,6 +1,8 @@
 //! Finds somebody for every segment: selection, hedging, checks, and the trace of it all.
 
+pub mod actor;
 pub mod core;
+pub mod log;
 pub mod messages;
 pub mod score;
 pub mod select;

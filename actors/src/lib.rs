@@ -4,8 +4,13 @@
 //! thin actix shell. Requests go one way: ingest -> segmenter -> dispatcher -> {transcoder, mesh} -> verifier -> publisher.
 //! Knows no socket, no chain, no database: those come in through [`ports`].
 
+pub mod budget;
+pub mod clock;
 pub mod dispatcher;
 pub mod ingest;
 pub mod ports;
 pub mod publisher;
 pub mod segmenter;
+pub mod supervise;
+pub mod transcoder;
+pub mod verifier;

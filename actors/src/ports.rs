@@ -79,6 +79,30 @@ pub trait Worker: Send + Sync + fmt::Debug + 'static {
     ) -> BoxFuture<'static, Result<(), Failed>>;
 }
 
+/// An offer that waits for an answer, as the transcoder sees it.
+pub trait Work: Send + fmt::Debug {
+    /// Says no.
+    fn decline(self: Box<Self>, reason: Declined) -> BoxFuture<'static, ()>;
+
+    /// Says yes and takes the segment, checked against the offer's length and hash. The error is for the log.
+    fn accept(self: Box<Self>) -> BoxFuture<'static, Result<(Bytes, Box<dyn Reply>), String>>;
+}
+
+/// The way back to whoever offered. Each step says whether somebody still listens.
+pub trait Reply: Send + fmt::Debug {
+    /// The job is alive.
+    fn beat(&mut self) -> BoxFuture<'_, bool>;
+
+    /// One rendition is done.
+    fn rendition<'a>(&'a mut self, rendition: &'a Rendition) -> BoxFuture<'a, bool>;
+
+    /// All are done.
+    fn finish(self: Box<Self>, receipt: SignedReceipt) -> BoxFuture<'static, bool>;
+
+    /// It came to nothing.
+    fn fail(self: Box<Self>, reason: Failed) -> BoxFuture<'static, ()>;
+}
+
 /// A shared [`Mesh`].
 pub type SharedMesh = Arc<dyn Mesh>;
 /// A shared [`Worker`].

@@ -282,6 +282,15 @@ impl Core {
         out
     }
 
+    /// A rendition could not be checked, which is not its maker's fault: the ask is dropped and somebody is asked again.
+    pub fn on_unchecked<R: Rng>(&mut self, world: &mut World<'_, R>, ask: AskId) -> Vec<Effect> {
+        let Some(seq) = self.asks.get(&ask).copied() else { return Vec::new() };
+        let mut out = vec![Effect::Cancel(ask)];
+        self.end_ask(world, ask, "dropped: this node could not check it".into());
+        self.replace(world, seq, &mut out);
+        out
+    }
+
     /// Does what time makes due.
     pub fn on_wake<R: Rng>(&mut self, world: &mut World<'_, R>) -> Vec<Effect> {
         let mut out = Vec::new();
