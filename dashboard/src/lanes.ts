@@ -28,6 +28,7 @@ export function lanes(store: Store): void {
   );
   const view = new Lanes(store, list, axis, due, held, empty);
   store.on("trace", (trace) => trace.stream === store.selected && view.take(trace));
+  store.on("state", () => (panel.hidden = !store.takesStreams()));
   store.on("selected", () => view.restart());
   window.setInterval(() => view.grow(), GROW_MS);
 }
@@ -49,7 +50,7 @@ class Lanes {
   private readonly rows = new Map<number, Row>();
   private length = AXES[3] ?? 1500;
   private held = false;
-  private waiting = 0;
+  private readonly waiting = new Set<number>();
 
   constructor(
     private readonly store: Store,
@@ -75,8 +76,8 @@ class Lanes {
       row.draw(this.length);
       row.tell();
     } else if (this.held) {
-      this.waiting += 1;
-      say(this.note, `held while you look, ${plural(this.waiting, "newer one", "newer ones")}`);
+      this.waiting.add(trace.seq);
+      say(this.note, `held while you look, ${plural(this.waiting.size, "newer one", "newer ones")}`);
     } else {
       this.insert(trace);
       this.trim();
@@ -160,10 +161,8 @@ class Lanes {
     this.held = looks;
     set(this.list, { "data-held": looks });
     if (looks) return;
-    if (this.waiting > 0) {
-      this.waiting = 0;
-      this.catchUp();
-    }
+    if (this.waiting.size > 0) this.catchUp();
+    this.waiting.clear();
     say(this.note, "");
   }
 
@@ -175,6 +174,7 @@ class Lanes {
   }
 
   private walk(event: KeyboardEvent): void {
+    if (event.key === "Escape" && document.activeElement instanceof HTMLElement) document.activeElement.blur();
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const all = [...this.list.children];
     const at = all.indexOf(document.activeElement ?? this.list);

@@ -2,12 +2,17 @@
 // again when the panel's size changes; elements are kept, so that what moves can move smoothly.
 
 import { byId, el, say, svg } from "./dom";
-import { plural } from "./format";
+import { milliseconds, plural } from "./format";
 import { LinkView } from "./mesh/links";
 import { middle, MOST_SHOWN, places, radius, type Point, type Size } from "./mesh/layout";
 import { NodeView } from "./mesh/nodes";
 import type { Store } from "./store";
 import type { MeshLink, MeshNode, State, Trace } from "./wire";
+
+/** With more nodes than this, latency is written only where work flows. */
+const MOST_TOLD = 13;
+/** Older news of segments is history, told when the page opens: nothing runs along the lines for it. */
+const FRESH_MS = 20_000;
 
 export function mesh(store: Store): void {
   const panel = byId("mesh");
@@ -60,7 +65,8 @@ class Picture {
 
   draw(): void {
     const state = this.store.state;
-    const size = { width: this.picture.clientWidth, height: this.picture.clientHeight };
+    const em = parseFloat(getComputedStyle(document.documentElement).fontSize) || 15;
+    const size = { width: this.picture.clientWidth, height: this.picture.clientHeight, em };
     if (!state || size.width === 0) return;
     this.picture.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
     const shown = choose(state);
@@ -70,6 +76,7 @@ class Picture {
 
   /** Lets beads run for what happened since the last telling of this segment. */
   follow(trace: Trace, before: Trace | undefined): void {
+    if (this.store.now() - trace.cutUnixMs > FRESH_MS) return;
     const self = this.store.state?.node.key ?? "";
     trace.asks.forEach((ask, i) => {
       const link = this.links.get(`${self}>${ask.peer}`);
@@ -102,7 +109,7 @@ class Picture {
         this.nodes.set(node.key, view);
         this.circles.append(view.element);
       }
-      view.draw(node, at.get(node.key) ?? middle(size), node.self ? Math.max(r, 14) : r, size);
+      view.draw(node, at.get(node.key) ?? middle(size), node.self ? Math.max(r, size.em) : r, size);
     }
     forget(this.nodes, at);
     return at;
@@ -131,7 +138,9 @@ class Picture {
       const far = known.get(link.from === self ? link.to : link.from);
       const ours = link.from === self || link.to === self;
       const avoided = known.get(link.to)?.avoidedForMs != null;
-      view.draw(from, to, r, link.segments / most, link.inFlight > 0, ours ? (far?.rttMs ?? null) : null, avoided);
+      const told = ours && far?.rttMs != null && (link.segments > 0 || shown.length <= MOST_TOLD);
+      const rtt = told ? milliseconds(far.rttMs) : "";
+      view.draw(from, to, r, link.segments / most, link.inFlight > 0, rtt, avoided);
     }
     forget(this.links, drawn);
   }

@@ -17,7 +17,7 @@ export class Player {
   readonly element: HTMLElement;
   private readonly video = el("video", { controls: true, playsinline: true, muted: true, autoplay: true, "aria-label": "Live video" });
   private readonly veil = el("div", { class: "veil", role: "status" });
-  private readonly readings = ["Behind live", "Position", "Buffer", "Dropped frames"].map((title) => {
+  private readonly readings = ["Behind live", "Position", "Buffer", "Dropped"].map((title) => {
     const value = el("dd", {}, "–");
     return { value, box: el("div", {}, el("dt", {}, title), value) };
   });

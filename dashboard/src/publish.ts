@@ -6,7 +6,7 @@ import { el } from "./dom";
 const RTMP_PORT = 1935;
 
 export function publishHelp(): HTMLElement {
-  const host = location.hostname.includes(":") ? location.hostname : location.hostname || "127.0.0.1";
+  const host = location.hostname || "127.0.0.1";
   const server = `rtmp://${host}:${RTMP_PORT}/live`;
   return el(
     "div",

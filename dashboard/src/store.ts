@@ -70,6 +70,12 @@ export class Store {
     return this.state?.streams.find((stream) => stream.id === this.selected) ?? null;
   }
 
+  /** Whether this node takes streams, or works for those who do. */
+  takesStreams(): boolean {
+    const state = this.state;
+    return !state || state.streams.length > 0 || state.node.roles.length === 0 || state.node.roles.includes("broadcaster");
+  }
+
   /** The traces of the selected stream, newest first. */
   recent(max = TRACES_KEPT): Trace[] {
     const all = [...(this.traces.get(this.selected ?? "")?.values() ?? [])];

@@ -13,11 +13,14 @@ const STATE_WORDS: Record<StreamInfo["state"], string> = {
   ended: "ended",
 };
 
+/** Lines of work for others that are listed. */
+const MOST_WORK = 20;
+
 export function streams(store: Store): void {
   const tabs = el("div", { class: "streams", role: "group", "aria-label": "Streams of this node" });
   const player = new Player();
-  const facts = el("p", { class: "facts" });
-  const url = el("code", { class: "url" });
+  const facts = el("p", { class: "facts" }, "Asking the node…");
+  const url = el("code", { class: "url" }, "…");
   const address = (): string => new URL(store.selectedStream()?.master || "/", location.href).href;
   const share = el(
     "div",
@@ -29,27 +32,22 @@ export function streams(store: Store): void {
   const stage = el("div", { class: "stage-body" }, player.element, facts, share);
   const more = el("details", { class: "more" }, el("summary", {}, "Publish another stream"), publishHelp());
   const empty = el("div", { class: "empty" }, el("h2", {}, "No stream yet"), publishHelp());
-  const away = el(
-    "div",
-    { class: "empty" },
-    el("h2", {}, "Work for others"),
-    el("p", {}, "This node takes no streams itself; it works for those who do. The mesh shows for whom."),
-  );
-  const waiting = el("div", { class: "empty" }, el("p", { class: "quiet" }, "Asking the node…"));
+  const work = el("ul", { class: "work" });
+  const away = el("div", { class: "empty" }, el("h2", {}, "Work for others"), work);
   const panel = byId("player");
-  panel.append(tabs, waiting);
+  panel.append(tabs, stage, more); // As it will most likely be, so that nothing jumps.
 
   const show = (): void => {
     const state = store.state;
     if (!state) return;
     const stream = store.selectedStream();
-    const takes = state.node.roles.length === 0 || state.node.roles.includes("broadcaster");
-    const parts = stream ? [tabs, stage, more] : [takes ? empty : away];
+    const parts = stream ? [tabs, stage, more] : [store.takesStreams() ? empty : away];
     if (panel.children.length !== parts.length || parts.some((part, i) => panel.children[i] !== part)) {
       panel.replaceChildren(...parts);
     }
     drawTabs(tabs, state.streams, store);
     player.show(stream);
+    if (!store.takesStreams()) drawWork(work, store);
     if (!stream) return;
     say(facts, describe(stream));
     say(url, address());
@@ -70,6 +68,23 @@ function describe(stream: StreamInfo): string {
     plural(stream.nextSeq, "segment"),
   ];
   return parts.filter(Boolean).join(" · ");
+}
+
+/** For whom this node works: one line for each stream of each broadcaster. */
+function drawWork(work: HTMLElement, store: Store): void {
+  const state = store.state;
+  const ours = (state?.links ?? []).filter((link) => link.to === state?.node.key).slice(0, MOST_WORK);
+  const lines = ours.map((link) => [
+    `${store.nameOf(link.from)}, ${link.stream}`,
+    plural(link.segments, "segment"),
+    link.inFlight > 0 ? `${link.inFlight} in work` : "idle",
+  ]);
+  const text = JSON.stringify(lines);
+  if (work.dataset["lines"] === text) return;
+  work.dataset["lines"] = text;
+  const none = el("li", {}, el("span", { class: "quiet" }, "Nobody has sent a segment yet. Broadcasters find this node by itself."));
+  const items = lines.map(([who = "", made = "", now = ""]) => el("li", {}, el("b", {}, who), el("span", {}, made), el("span", { class: "quiet" }, now)));
+  work.replaceChildren(...(items.length ? items : [none]));
 }
 
 function drawTabs(tabs: HTMLElement, streams: StreamInfo[], store: Store): void {

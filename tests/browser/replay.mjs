@@ -68,7 +68,7 @@ function makeMesh() {
 
 const nodes = makeMesh();
 const self = nodes[0];
-const workers = nodes.filter((n) => !n.self && n.roles.includes("orchestrator") && n.avoided_for_ms === null);
+const workers = nodes.filter((n) => (!n.self || scene === "orchestrator") && n.roles.includes("orchestrator") && n.avoided_for_ms === null);
 const done = new Map();
 let nextSeq = 0;
 let missing = 0;

@@ -6,9 +6,11 @@ export interface Point {
   y: number;
 }
 
+/** The picture, in pixels; `em` is the height of its letters, which grows with the screen. */
 export interface Size {
   width: number;
   height: number;
+  em: number;
 }
 
 /** Nodes of the inner ring; more go outside. */
@@ -20,7 +22,7 @@ export const MOST_SHOWN = 40;
 export function radius(count: number, size: Size): number {
   const roomy = Math.min(size.width, size.height) / 16;
   const crowded = count > INNER ? 0.5 : count > 6 ? 0.75 : 1;
-  return Math.max(9, Math.min(26, roomy) * crowded);
+  return Math.max(0.6 * size.em, Math.min(1.75 * size.em, roomy) * crowded);
 }
 
 /** The place of each of `count` others; this node stands at [`middle`]. */
@@ -39,7 +41,7 @@ function onRing(i: number, of: number, share: number, size: Size): Point {
   const first = of === 1 ? 0 : of % 2 === 1 ? -90 : -90 + 180 / of;
   const angle = ((first + (360 * i) / of) * Math.PI) / 180;
   const at = middle(size);
-  const margin = { x: Math.min(76, size.width * 0.19), y: 70 };
+  const margin = { x: Math.min(5 * size.em, size.width * 0.19), y: 4.6 * size.em };
   return {
     x: at.x + Math.cos(angle) * (at.x - margin.x) * share,
     y: at.y + Math.sin(angle) * (at.y - margin.y) * share,
@@ -47,7 +49,7 @@ function onRing(i: number, of: number, share: number, size: Size): Point {
 }
 
 /** Labels stand past the middle: near this node the lines are close together. */
-const LABEL_AT = 0.6;
+const LABEL_AT = 0.63;
 
 /** A gently bent line between the rims of two nodes, and the point on it where a label may stand. */
 export function bend(from: Point, to: Point, r: number): { path: string; label: Point } {

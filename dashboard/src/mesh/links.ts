@@ -2,7 +2,6 @@
 // segment asked, and back when the renditions are here.
 
 import { calm, say, set, svg } from "../dom";
-import { milliseconds } from "../format";
 import { bend, type Point } from "./layout";
 
 /** Beads at once on one line: more would only blur. */
@@ -20,13 +19,13 @@ export class LinkView {
   }
 
   /** `share` is this link's part of the busiest one's segments, 0 when no work flows. */
-  draw(from: Point, to: Point, r: number, share: number, busy: boolean, rttMs: number | null, dim: boolean): void {
+  draw(from: Point, to: Point, r: number, share: number, busy: boolean, rtt: string, dim: boolean): void {
     const { path, label } = bend(from, to, r);
     set(this.path, { d: path });
     this.path.style.strokeWidth = share > 0 ? `${(1.5 + 5.5 * share).toFixed(1)}px` : "1px";
     set(this.element, { "data-works": share > 0, "data-busy": busy, "data-avoided": dim });
     set(this.label, { x: label.x, y: label.y });
-    say(this.label, rttMs === null || r < 12 ? "" : milliseconds(rttMs));
+    say(this.label, rtt);
   }
 
   /** A segment goes out, or its renditions come back. */

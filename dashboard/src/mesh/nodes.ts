@@ -8,7 +8,6 @@ import type { MeshNode } from "../wire";
 import type { Point, Size } from "./layout";
 
 const RING_GAP = 5;
-const LINE_HEIGHT = 15;
 /** Signs of those who do not transcode: a broadcaster plays, a verifier ticks off. */
 const PLAY = "M-4.5-7 7.5 0-4.5 7Z";
 const CHECK = "M-7 .5-2 5.5 7-5";
@@ -43,6 +42,7 @@ export class NodeView {
   draw(node: MeshNode, at: Point, r: number, size: Size): void {
     this.node = node;
     const works = node.roles.includes("orchestrator");
+    const narrow = size.width < 30 * size.em;
     const square = !works && node.roles.includes("broadcaster");
     const [share, above] = [node.capacity ? Math.min(1, node.load / node.capacity) : 0, at.y < size.height / 2 - 4];
     this.element.style.transform = `translate(${at.x.toFixed(1)}px, ${at.y.toFixed(1)}px)`;
@@ -58,14 +58,16 @@ export class NodeView {
     set(this.track, { r: ringRadius, visibility: works ? "visible" : "hidden" });
     set(this.ring, { r: ringRadius, visibility: works && share > 0 ? "visible" : "hidden" });
     this.ring.style.strokeDashoffset = String(100 - share * 100);
-    say(this.inside, r >= 12 && works && node.capacity ? `${node.load}/${node.capacity}` : "");
+    this.inside.style.fontSize = `${(r * 0.58).toFixed(1)}px`;
+    say(this.inside, r >= 0.8 * size.em && works && node.capacity ? `${node.load}/${node.capacity}` : "");
     set(this.sign, { d: works ? null : square ? PLAY : CHECK, transform: `scale(${(r / 20).toFixed(2)})` });
-    const offset = ringRadius + (above ? 8 : 16);
-    const roomForWords = r >= 12 || node.self;
-    set(this.name, { y: above ? -offset - (this.price(works) ? LINE_HEIGHT : 0) : offset });
-    set(this.under, { y: above ? -offset : offset + LINE_HEIGHT });
-    say(this.name, roomForWords ? cut(node.name || short(node.peerId || node.key), size.width < 480 ? 11 : 18) : "");
-    say(this.under, roomForWords && !(node.self && !works && size.width < 480) ? this.price(works) : "");
+    const roomForWords = r >= 0.8 * size.em || node.self;
+    const roomBelow = roomForWords && !(node.self && narrow);
+    const offset = ringRadius + size.em * (above ? 0.55 : 1.1);
+    set(this.name, { y: above ? -offset - (roomBelow ? size.em : 0) : offset });
+    set(this.under, { y: above ? -offset : offset + size.em });
+    say(this.name, roomForWords ? cut(node.name || short(node.peerId || node.key), narrow ? 11 : 18) : "");
+    say(this.under, roomBelow ? this.price(works) : "");
     refresh(this.element);
   }
 
