@@ -1,0 +1,216 @@
+//! How much a node holds at the same time: one byte budget for all media, and the one table of queue bounds.
+//!
+//! Bytes enter under a [`Permit`] that travels with them and comes back when the last handle is dropped. Whoever cannot get
+//! one refuses or waits; nothing here knows what the bytes are.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+// The table of bounds. Everything that queues has its line here.
+
+/// Messages that wait in an actor's mailbox. An actor gets a few a second for each stream; more than this means that it
+/// hangs, and then the answer is `Busy`.
+pub const MAILBOX: usize = 64;
+/// Messages that a supervised actor's front holds while the actor is down: two segments' worth, so that a restart loses
+/// none and memory stays small.
+pub const FRONT: usize = 16;
+/// Packets between an ingest connection and its segmenter: about 2 s of 30 pictures and 47 audio frames a second; then the
+/// connection is not read and TCP pushes back.
+pub const INGEST_PACKETS: usize = 160;
+/// Segments of one stream that wait for an orchestrator. At 2 s each, 16 s; beyond that the oldest is dropped and counted,
+/// because the live edge wins over the backlog.
+pub const DISPATCH_SEGMENTS: usize = 8;
+/// Renditions that a worker may have made and nobody has taken: one whole ladder.
+pub const RENDITIONS: usize = protocol::Ladder::MAX;
+/// Steps of an orchestrator's answer that are received and not handled: a ladder, its beats and its receipt.
+pub const ANSWERS: usize = 2 * protocol::Ladder::MAX;
+/// Cut segments of a stream that wait for audio or renditions. Beyond that the oldest appears with gaps: a player has at
+/// most about this much buffered, so waiting longer would stall it.
+pub const PENDING_SEGMENTS: usize = 8;
+/// Segments ahead of the next one of which audio or renditions are kept before the segment itself is known.
+pub const AHEAD_SEGMENTS: u64 = 64;
+/// Lost cuts in a row that become gaps. More than this and the playlists start anew at the next one: gaps longer than the
+/// window help nobody.
+pub const LOST_SEGMENTS: u64 = 8;
+/// Segments in a live playlist.
+pub const WINDOW: usize = 6;
+/// Most segments in a live playlist, when they are so short that [`WINDOW`] of them are not three target durations.
+pub const WINDOW_MAX: usize = 48;
+/// Target durations that a live playlist spans at least (RFC 8216 6.2.2).
+pub const MIN_WINDOW_TARGETS: i64 = 3;
+/// Segments still served after they left the playlist: as long as the playlist and one more (RFC 8216 6.2.2).
+pub const SERVED_AFTER: usize = 7;
+/// Ended streams whose last playlists are still served.
+pub const ENDED_STREAMS: usize = 8;
+/// Segments that a slow subscriber of published segments may lag behind: 64 handles, about two minutes of one stream.
+pub const PUBLISHED: usize = 64;
+/// Segments that wait for the recording disk: one minute. Then the recording stops, and the stream goes on.
+pub const RECORD_SEGMENTS: usize = 32;
+/// Bytes of one stream between cut and playlist: four of the largest segments.
+pub const STREAM_BYTES: usize = 4 * protocol::Segment::MAX_BYTES;
+/// Bytes of media in a node by default: leaves room for sixteen ordinary streams in 2 GiB of memory.
+pub const NODE_BYTES: usize = 1024 * 1024 * 1024;
+/// How long the request of one actor waits for another one's answer.
+pub const ASK: Duration = Duration::from_secs(5);
+
+/// A shared budget of bytes. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    semaphore: Arc<Semaphore>,
+    capacity: usize,
+}
+
+/// Bytes that may be held; given back on drop.
+#[derive(Debug)]
+#[must_use = "the bytes are given back as soon as the permit is dropped"]
+pub struct Permit {
+    /// Only held.
+    _permit: OwnedSemaphorePermit,
+    bytes: usize,
+}
+
+/// There is no room now: refuse the work, or wait with [`Budget::hold`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BudgetSpent {
+    /// Others hold too much at this moment.
+    #[error(
+        "{asked} bytes do not fit: {free} of {capacity} bytes are free; try again when work in flight has finished"
+    )]
+    Busy {
+        /// What was asked for.
+        asked: usize,
+        /// What is free.
+        free: usize,
+        /// The whole budget.
+        capacity: usize,
+    },
+    /// It would never fit.
+    #[error(
+        "{asked} bytes are more than the whole budget of {capacity} bytes; raise the budget or send less at a time"
+    )]
+    TooLarge {
+        /// What was asked for.
+        asked: usize,
+        /// The whole budget.
+        capacity: usize,
+    },
+}
+
+impl Budget {
+    /// A budget of `bytes`, at most 4 GiB - 1 (the semaphore counts in 32 bits a request).
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        let capacity = bytes.min(u32::MAX as usize).min(Semaphore::MAX_PERMITS);
+        Self { semaphore: Arc::new(Semaphore::new(capacity)), capacity }
+    }
+
+    /// Takes `bytes` now, or says why not.
+    ///
+    /// # Errors
+    /// [`BudgetSpent`] when they are not free.
+    pub fn try_hold(&self, bytes: usize) -> Result<Permit, BudgetSpent> {
+        let count = self.count(bytes)?;
+        let permit = Arc::clone(&self.semaphore).try_acquire_many_owned(count);
+        let free = self.free();
+        permit.map(|permit| Permit { _permit: permit, bytes }).map_err(|_| BudgetSpent::Busy {
+            asked: bytes,
+            free,
+            capacity: self.capacity,
+        })
+    }
+
+    /// Waits, first come first served, until `bytes` are free.
+    ///
+    /// # Errors
+    /// [`BudgetSpent::TooLarge`] when they never will be.
+    pub async fn hold(&self, bytes: usize) -> Result<Permit, BudgetSpent> {
+        let count = self.count(bytes)?;
+        let permit = Arc::clone(&self.semaphore).acquire_many_owned(count).await;
+        let permit = permit.expect("the semaphore is never closed: nothing here calls close");
+        Ok(Permit { _permit: permit, bytes })
+    }
+
+    /// Bytes that are free now.
+    #[must_use]
+    pub fn free(&self) -> usize {
+        self.semaphore.available_permits()
+    }
+
+    /// The whole budget, bytes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    fn count(&self, bytes: usize) -> Result<u32, BudgetSpent> {
+        let too_large = BudgetSpent::TooLarge { asked: bytes, capacity: self.capacity };
+        if bytes > self.capacity {
+            return Err(too_large);
+        }
+        u32::try_from(bytes).map_err(|_| too_large)
+    }
+}
+
+impl Permit {
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Ties the permit to `bytes`: it is given back when the last clone or slice of the result is dropped. Nothing is copied.
+    #[must_use]
+    pub fn carry(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Carried { bytes, _permit: self })
+    }
+}
+
+struct Carried {
+    bytes: Bytes,
+    _permit: Permit,
+}
+
+impl AsRef<[u8]> for Carried {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_permit_comes_back_with_the_last_slice_of_its_bytes() {
+        let budget = Budget::new(100);
+        let whole = budget.try_hold(60).unwrap().carry(Bytes::from(vec![7; 60]));
+        let slice = whole.slice(10..20);
+        drop(whole);
+        assert_eq!((budget.free(), &slice[..]), (40, &[7_u8; 10][..]));
+        drop(slice);
+        assert_eq!(budget.free(), 100);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_with_figures() {
+        let budget = Budget::new(100);
+        let _held = budget.try_hold(60).unwrap();
+        let busy = BudgetSpent::Busy { asked: 50, free: 40, capacity: 100 };
+        assert_eq!(budget.try_hold(50).unwrap_err(), busy);
+        let large = BudgetSpent::TooLarge { asked: 101, capacity: 100 };
+        assert_eq!(budget.try_hold(101).unwrap_err(), large);
+    }
+
+    #[tokio::test]
+    async fn who_waits_gets_what_others_give_back() {
+        let budget = Budget::new(10);
+        let first = budget.hold(10).await.unwrap();
+        let other = budget.clone();
+        let waiting = tokio::spawn(async move { other.hold(4).await.unwrap().bytes() });
+        drop(first);
+        assert_eq!(waiting.await.unwrap(), 4);
+    }
+}
