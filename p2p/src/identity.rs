@@ -28,7 +28,8 @@ impl Identity {
     /// The identity of a key that exists already.
     #[must_use]
     pub fn from_signing_key(signing: SigningKey) -> Self {
-        let keypair = Keypair::ed25519_from_bytes(signing.to_bytes()).expect("every 32 bytes are an ed25519 seed");
+        let keypair =
+            Keypair::ed25519_from_bytes(signing.to_bytes()).expect("every 32 bytes are an ed25519 seed");
         Self { signing, keypair }
     }
 

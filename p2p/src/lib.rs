@@ -3,7 +3,16 @@
 //! In flow addresses and what this node says of itself; out flow a roster of verified records, and streams to peers named by
 //! their key. What a segment means, whom to choose and what to pay is decided elsewhere.
 
+pub mod admission;
+pub mod behaviour;
 pub mod identity;
+pub mod limits;
 pub mod media;
+pub mod roster;
+pub mod swarm;
+pub mod wire;
 
 pub use identity::Identity;
+pub use roster::RosterView;
+pub use swarm::{Control, ControlConfig, ControlError, PeerStatus, Reachability, RecordDraft};
+pub use wire::{Refused, Signed, Verified};

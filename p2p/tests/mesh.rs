@@ -1,0 +1,178 @@
+//! What a mesh promises its nodes, with real nodes over real QUIC.
+
+#[path = "mesh/world.rs"]
+mod world;
+
+use std::net::SocketAddr;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use p2p::ControlConfig;
+use world::{Node, config, identity, orchestrator, start, worker};
+
+#[tokio::test]
+async fn two_nodes_know_each_other_by_one_address() {
+    let a = worker(1, &[]).await;
+    let b = worker(2, &[&a]).await;
+    a.sees_workers(2).await;
+    b.sees_workers(2).await;
+    let record = b.control.roster().get(a.key()).unwrap().clone();
+    assert_eq!(record.control, a.control.local_addrs());
+    assert_eq!(record.media, ["127.0.0.1:9".parse().unwrap()]);
+    b.nears("a with a round trip", |near| near.get(&a.key()).is_some_and(|near| near.rtt.is_some())).await;
+    let status = b.control.status();
+    assert_eq!(status.len(), 1);
+    assert!(status[0].connected && status[0].direct && status[0].peer == a.key());
+}
+
+#[tokio::test]
+async fn what_changes_at_one_end_is_soon_known_at_the_other() {
+    let a = worker(1, &[]).await;
+    let b = worker(2, &[&a]).await;
+    let c = worker(3, &[&b]).await;
+    c.sees_workers(3).await;
+    a.control.announce(orchestrator(3));
+    let took = c.sees("the load of a", |view| Node::load_of(view, a.key()) == Some(3)).await;
+    println!("a changed record was known after {took:?}");
+}
+
+#[tokio::test]
+async fn many_changes_in_a_hurry_end_with_the_last() {
+    let a = worker(1, &[]).await;
+    let b = worker(2, &[&a]).await;
+    b.sees_workers(2).await;
+    for load in 1..=500 {
+        a.control.announce(orchestrator(load));
+    }
+    b.sees("the last load of a", |view| Node::load_of(view, a.key()) == Some(500)).await;
+}
+
+#[tokio::test]
+async fn a_node_that_leaves_is_gone_at_once_everywhere() {
+    let a = worker(1, &[]).await;
+    let b = worker(2, &[&a]).await;
+    let c = worker(3, &[&b]).await;
+    c.sees_workers(3).await;
+    a.sees_workers(3).await;
+    c.control.shutdown().await;
+    c.task.await.unwrap();
+    a.sees_workers(2).await;
+    b.sees_workers(2).await;
+}
+
+#[tokio::test]
+async fn a_node_whose_handles_are_gone_leaves() {
+    let a = worker(1, &[]).await;
+    let b = worker(2, &[&a]).await;
+    a.sees_workers(2).await;
+    drop(b.control);
+    b.task.await.unwrap();
+    a.sees_workers(1).await;
+}
+
+#[tokio::test]
+async fn a_bootstrap_node_that_starts_late_is_found() {
+    let reserved = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let addr = reserved.local_addr().unwrap();
+    let early = start(config(&[addr]), identity(1)).await;
+    early.control.announce(orchestrator(0));
+    drop(reserved);
+    let late = start(ControlConfig { listen: vec![addr], ..config(&[]) }, identity(2)).await;
+    late.control.announce(orchestrator(0));
+    early.sees_workers(2).await;
+}
+
+#[tokio::test]
+async fn a_node_that_restarts_elsewhere_is_found_again() {
+    let a = worker(1, &[]).await;
+    let b = worker(2, &[&a]).await;
+    let old = worker(3, &[&b]).await;
+    a.sees_workers(3).await;
+    let (key, before) = (old.key(), old.addr());
+    // Not a word of good-bye.
+    old.task.abort();
+    let new = worker(3, &[&a]).await;
+    let at_new = |view: &p2p::RosterView| view.get(key).is_some_and(|record| record.control == [new.addr()]);
+    b.sees("the new address", at_new).await;
+    assert_ne!(before, new.addr());
+    new.sees_workers(3).await;
+    let there =
+        |near: &p2p::swarm::Neighbours| near.get(&key).is_some_and(|near| near.addr == Some(new.addr()));
+    b.nears("the restarted node", there).await;
+}
+
+#[tokio::test]
+async fn nodes_of_different_networks_refuse_each_other() {
+    let a = worker(1, &[]).await;
+    let stranger = start(ControlConfig { network: "other".into(), ..config(&[a.addr()]) }, identity(2)).await;
+    stranger.control.announce(orchestrator(0));
+    let b = worker(3, &[&a]).await;
+    b.sees_workers(2).await;
+    a.sees_workers(2).await;
+    assert!(a.control.roster().get(stranger.key()).is_none());
+    assert!(stranger.control.status().is_empty());
+}
+
+#[tokio::test]
+async fn a_wanted_peer_is_connected_whatever_the_degree() {
+    let a = worker(1, &[]).await;
+    let b = worker(2, &[&a]).await;
+    let c = start(ControlConfig { degree: 1, ..config(&[a.addr()]) }, identity(3)).await;
+    c.sees_workers(2).await;
+    c.control.connect(b.key(), world::LIMIT).await.unwrap();
+    assert!(c.control.status().iter().any(|peer| peer.peer == b.key() && peer.connected));
+    let nobody = c.control.connect(identity(99).peer_key(), Duration::from_millis(200)).await;
+    assert!(nobody.unwrap_err().to_string().contains("could not be connected"));
+}
+
+#[tokio::test]
+async fn a_network_that_cannot_be_named_and_a_port_that_is_taken_are_errors_that_say_so() {
+    let a = worker(1, &[]).await;
+    let bad = ControlConfig { network: "Über".into(), ..config(&[]) };
+    let taken = ControlConfig { listen: vec![a.addr()], ..config(&[]) };
+    let nowhere = ControlConfig { listen: vec![], ..config(&[]) };
+    let error = |config| async { p2p::Control::start(config, identity(2)).await.unwrap_err().to_string() };
+    assert!(error(bad).await.contains("cannot name a network"));
+    assert!(error(taken).await.contains(&a.addr().to_string()));
+    assert!(error(nowhere).await.contains("no address to listen on"));
+}
+
+/// Tells the child process of the next test where to join.
+const JOIN_AT: &str = "LIVEMESH_TEST_JOIN_AT";
+
+#[tokio::test]
+async fn a_killed_node_is_seen_as_disconnected_at_once_and_stays_in_the_roster() {
+    let a = worker(1, &[]).await;
+    let mut child = Kill(spawn_child(a.addr()));
+    let key = identity(77).peer_key();
+    a.sees("the child", |view| view.get(key).is_some()).await;
+    a.nears("the child", |near| near.contains_key(&key)).await;
+    child.0.kill().unwrap();
+    let took = a.nears("nobody", |near| !near.contains_key(&key)).await;
+    println!("a killed node was noticed after {took:?}");
+    let status = a.control.status();
+    assert!(status.iter().any(|peer| peer.peer == key && !peer.connected), "{status:?}");
+    assert!(a.control.roster().get(key).is_some());
+}
+
+#[tokio::test]
+#[ignore = "the child process of the test above"]
+async fn child() {
+    let Ok(addr) = std::env::var(JOIN_AT) else { return };
+    let node = start(config(&[addr.parse().unwrap()]), identity(77)).await;
+    node.task.await.unwrap();
+}
+
+struct Kill(Child);
+
+impl Drop for Kill {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn spawn_child(addr: SocketAddr) -> Child {
+    let this = std::env::current_exe().unwrap();
+    Command::new(this).args(["--exact", "child", "--ignored"]).env(JOIN_AT, addr.to_string()).spawn().unwrap()
+}

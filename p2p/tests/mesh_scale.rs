@@ -1,0 +1,72 @@
+//! How long a joiner needs in a mesh of many, all in one process.
+
+#[path = "mesh/world.rs"]
+mod world;
+
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use world::{Node, crowded_config, identity, orchestrator, start};
+
+/// Nodes that join at the same time while the mesh is built: their handshakes share the machine.
+const AT_ONCE: usize = 10;
+
+/// `count` orchestrators, each joined at an earlier one, all known to all.
+async fn settled(count: usize) -> Vec<Node> {
+    let from = Instant::now();
+    let mut nodes: Vec<Node> = Vec::new();
+    while nodes.len() < count {
+        let batch = AT_ONCE.min(count - nodes.len()).min(nodes.len().max(1));
+        let new = (0..batch).map(|n| async { join(nodes.len() + n, &nodes).await });
+        let new: Vec<Node> = join_all(new).await;
+        nodes.extend(new);
+    }
+    let all = join_all(nodes.iter().map(|node| node.sees_workers(count)));
+    all.await;
+    println!("{count} nodes settled in {:.1?}", from.elapsed());
+    nodes
+}
+
+async fn join(n: usize, nodes: &[Node]) -> Node {
+    let bootstrap = nodes.get(n / 2).map(Node::addr);
+    let node = start(crowded_config(bootstrap.as_slice()), identity(n as u16)).await;
+    node.control.announce(orchestrator(0));
+    if bootstrap.is_some() {
+        node.nears("anybody", |near| !near.is_empty()).await;
+    }
+    node
+}
+
+/// How long a newcomer that knows one address needs to know all orchestrators.
+async fn joiner_knows_all(nodes: &[Node]) -> Duration {
+    let from = Instant::now();
+    let joiner = start(crowded_config(&[nodes[nodes.len() / 3].addr()]), identity(9999)).await;
+    joiner.sees_workers(nodes.len()).await;
+    from.elapsed()
+}
+
+async fn measure(count: usize, limit: Duration) {
+    let nodes = settled(count).await;
+    let mut times = Vec::new();
+    for _ in 0..3 {
+        times.push(joiner_knows_all(&nodes).await);
+    }
+    let neighbours: Vec<usize> = nodes.iter().map(|n| n.control.watch_neighbours().borrow().len()).collect();
+    let (most, sum) = (neighbours.iter().max().copied().unwrap_or(0), neighbours.iter().sum::<usize>());
+    println!(
+        "{count} nodes: a joiner knew all after {times:.0?}; connections mean {:.1}, most {most}",
+        sum as f64 / count as f64
+    );
+    assert!(times[0] <= limit, "the joiner needed {:?}, over {limit:?}", times[0]);
+    join_all(nodes.iter().map(|node| node.control.shutdown())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_joiner_knows_60_orchestrators_within_two_seconds() {
+    measure(60, Duration::from_secs(2)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_joiner_knows_300_orchestrators_within_five_seconds() {
+    measure(300, Duration::from_secs(5)).await;
+}
