@@ -18,6 +18,21 @@ const LONGEST_PAUSE_MS = 8000;
 /** A segment's trace with every rung and ask is below 20 KB; a state with 500 nodes below 300 KB. */
 const MAX_EVENT_CHARS = 2_000_000;
 
+/** Segments of the past that are asked for at once. */
+const HISTORY = 100;
+
+/** What the node still knows of a stream's last segments; nothing when it does not answer. */
+export async function history(stream: string): Promise<Trace[]> {
+  try {
+    const answer = await fetch(`./api/v1/streams/${encodeURIComponent(stream)}/explain`);
+    const text = answer.ok ? await answer.text() : "[]";
+    const value: unknown = text.length > MAX_EVENT_CHARS ? [] : JSON.parse(text);
+    return Array.isArray(value) ? value.slice(-HISTORY).map(readTrace) : [];
+  } catch {
+    return []; // The events will tell of what comes.
+  }
+}
+
 /** Follows `/api/v1/events` for as long as the page lives. */
 export function follow(handlers: FeedHandlers): void {
   let pause = FIRST_PAUSE_MS;

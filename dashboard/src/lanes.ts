@@ -105,7 +105,8 @@ class Lanes {
     this.rows.set(trace.seq, row);
     const newest = this.list.firstElementChild;
     this.list.prepend(row.element);
-    if (newest && !calm.matches && !document.hidden) this.slide(row.element.offsetHeight);
+    const fresh = this.store.now() - trace.cutUnixMs < 2 * trace.durationMs;
+    if (newest && fresh && !calm.matches && !document.hidden) this.slide(row.element.offsetHeight);
     row.draw(this.length);
     row.tell();
     const tabStop = this.list.querySelector("[tabindex='0']");
@@ -132,6 +133,7 @@ class Lanes {
   }
 
   private rescale(): void {
+    if (this.rows.size === 0) return;
     const latest = Math.max(0, ...[...this.rows.values()].map(({ trace }) => Math.max(trace.latencyMs ?? 0, ...trace.asks.map((a) => a.endedMs ?? 0))));
     const fits = AXES.find((length) => length >= latest * 1.05) ?? 60_000;
     const roomy = fits > this.length || latest < this.length / 3;

@@ -5,7 +5,7 @@ import "./style/page.css";
 import "./style/stage.css";
 import "./style/mesh.css";
 import "./style/lanes.css";
-import { follow } from "./feed";
+import { follow, history } from "./feed";
 import { header } from "./header";
 import { lanes } from "./lanes";
 import { mesh } from "./mesh";
@@ -19,6 +19,13 @@ numbers(store);
 streams(store);
 mesh(store);
 lanes(store);
+/** Segments that went by before the stream was looked at, or while the line was down. */
+const recall = (): void => {
+  if (store.selected && store.line === "open") void history(store.selected).then((traces) => store.fill(traces));
+};
+store.on("selected", recall);
+store.on("line", recall);
+document.body.classList.add("ready");
 follow({
   state: (state) => store.setState(state),
   trace: (trace) => store.addTrace(trace),

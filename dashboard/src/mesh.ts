@@ -4,7 +4,7 @@
 import { byId, el, say, svg } from "./dom";
 import { milliseconds, plural } from "./format";
 import { LinkView } from "./mesh/links";
-import { middle, MOST_SHOWN, places, radius, type Point, type Size } from "./mesh/layout";
+import { middle, MOST_SHOWN, places, radius, rim, rimAndName, type Clearance, type Point, type Size } from "./mesh/layout";
 import { NodeView } from "./mesh/nodes";
 import type { Store } from "./store";
 import type { MeshLink, MeshNode, State, Trace } from "./wire";
@@ -71,7 +71,7 @@ class Picture {
     this.picture.setAttribute("viewBox", `0 0 ${size.width} ${size.height}`);
     const shown = choose(state);
     const at = this.drawNodes(shown, size);
-    this.drawLinks(state, shown, at, radius(at.size - 1, size));
+    this.drawLinks(state, shown, at, radius(at.size - 1, size), size);
   }
 
   /** Lets beads run for what happened since the last telling of this segment. */
@@ -115,7 +115,7 @@ class Picture {
     return at;
   }
 
-  private drawLinks(state: State, shown: MeshNode[], at: Map<string, Point>, r: number): void {
+  private drawLinks(state: State, shown: MeshNode[], at: Map<string, Point>, r: number, size: Size): void {
     const self = state.node.key;
     const links = sum(state.links);
     const known = new Map(shown.map((node) => [node.key, node]));
@@ -140,7 +140,9 @@ class Picture {
       const avoided = known.get(link.to)?.avoidedForMs != null;
       const told = ours && far?.rttMs != null && (link.segments > 0 || shown.length <= MOST_TOLD);
       const rtt = told ? milliseconds(far.rttMs) : "";
-      view.draw(from, to, r, link.segments / most, link.inFlight > 0, rtt, avoided);
+      const clear = (key: string): Clearance => (key === self ? rimAndName(Math.max(r, size.em), size) : rim(r));
+      const [leave, arrive] = [clear(link.from), clear(link.to)];
+      view.draw({ from, to, leave, arrive, share: link.segments / most, busy: link.inFlight > 0, rtt, avoided });
     }
     forget(this.links, drawn);
   }

@@ -65,7 +65,7 @@ function ofStream(stream: StreamInfo | null, traces: Trace[], state: State | nul
   return [
     { title: "Segment latency p50", value: milliseconds(latency?.p50), note: "from cut to checked" },
     { title: "p99", value: milliseconds(latency?.p99), note: "the slow ones", alarm: (latency?.p99 ?? 0) > longest(traces) },
-    { title: "Missing", value: count(missing), note: "segments lacking a rung", alarm: missing > 0 },
+    { title: "Missing", value: count(missing), note: "renditions not made", alarm: missing > 0 },
     { title: "Hedges", value: count(hedges), note: traces.length ? `in the last ${traces.length} segments` : "second sends" },
     { title: "Orchestrators", value: count(used.size), note: `used, of ${known} known` },
   ];
@@ -78,7 +78,7 @@ function ofWork(state: State): Figure[] {
   return [
     { title: "Places in use", value: self ? `${self.load} of ${self.capacity}` : "–", note: "segments at once" },
     { title: "Working for", value: String(new Set(ours.map((link) => link.from)).size), note: "broadcasters" },
-    { title: "Segments", value: sum((link) => link.segments), note: "made lately" },
+    { title: "Segments", value: sum((link) => link.segments), note: "made for them" },
     { title: "In work", value: sum((link) => link.inFlight), note: "segments now" },
     { title: "Price", value: self?.price || "–", note: self?.backend ? `made by ${self.backend}` : "as advertised" },
   ];

@@ -60,6 +60,15 @@ export class Store {
     this.listeners.trace.forEach((tell) => tell(trace, same));
   }
 
+  /** Adds what happened before the page listened; never over something newer. */
+  fill(traces: Trace[]): void {
+    for (const trace of traces) {
+      const known = this.traces.get(trace.stream)?.get(trace.seq);
+      const newer = known && (known.cutUnixMs > trace.cutUnixMs || known.outcome !== null || trace.outcome === null);
+      if (!newer) this.addTrace(trace);
+    }
+  }
+
   /** A person chose a stream; `keepSelection` chooses only until then. */
   select(stream: string): void {
     this.chosen = true;

@@ -222,9 +222,9 @@ createServer((request, response) => {
     listeners.add(response);
     request.on("close", () => listeners.delete(response));
     response.write(`event: state\ndata: ${JSON.stringify(state())}\n\n`);
-    if (scene !== "orchestrator") for (const trace of history) response.write(`event: segment\ndata: ${JSON.stringify(trace)}\n\n`);
     return;
   }
+  if (path === "/api/v1/streams/me/explain") return response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(history));
   if (path.startsWith("/live/me/")) return void file(response, media, path.slice("/live/me/".length));
   void file(response, dist, path === "/" ? "index.html" : path);
 }).listen(Number(args.port), "127.0.0.1", () => console.log(`http://127.0.0.1:${args.port}/`));

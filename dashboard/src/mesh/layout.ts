@@ -51,16 +51,27 @@ function onRing(i: number, of: number, share: number, size: Size): Point {
 /** Labels stand past the middle: near this node the lines are close together. */
 const LABEL_AT = 0.63;
 
-/** A gently bent line between the rims of two nodes, and the point on it where a label may stand. */
-export function bend(from: Point, to: Point, r: number): { path: string; label: Point } {
+/** How far a line stays away from a node's middle, in the direction `(ux, uy)`: outside its rim, and below its name. */
+export type Clearance = (ux: number, uy: number) => number;
+
+export const rim = (r: number): Clearance => () => r + 7;
+
+/** For this node, whose name stands below it, among the lines. */
+export function rimAndName(r: number, { em, width }: Size): Clearance {
+  const [half, depth] = [2.5 * em, r + em * (width < 30 * em ? 1.7 : 2.7)];
+  return (ux, uy) => (uy <= 0 ? r + 7 : Math.max(r + 7, Math.min(half / Math.max(0.01, Math.abs(ux)), depth / uy)));
+}
+
+/** A gently bent line between two nodes, and the point on it where a label may stand. */
+export function bend(from: Point, to: Point, leave: Clearance, arrive: Clearance): { path: string; label: Point } {
   const [dx, dy] = [to.x - from.x, to.y - from.y];
   const length = Math.hypot(dx, dy) || 1;
   const [ux, uy] = [dx / length, dy / length];
-  const gap = Math.min(r + 7, length / 2 - 1);
-  const start = { x: from.x + ux * gap, y: from.y + uy * gap };
-  const end = { x: to.x - ux * gap, y: to.y - uy * gap };
+  const [out, into] = [Math.min(leave(ux, uy), length / 2 - 1), Math.min(arrive(-ux, -uy), length / 2 - 1)];
+  const start = { x: from.x + ux * out, y: from.y + uy * out };
+  const end = { x: to.x - ux * into, y: to.y - uy * into };
   const bow = Math.min(18, length * 0.07);
-  const top = { x: (from.x + to.x) / 2 - uy * bow, y: (from.y + to.y) / 2 + ux * bow };
+  const top = { x: (start.x + end.x) / 2 - uy * bow, y: (start.y + end.y) / 2 + ux * bow };
   const n = (value: number): string => value.toFixed(1);
   return {
     path: `M${n(start.x)} ${n(start.y)}Q${n(top.x)} ${n(top.y)} ${n(end.x)} ${n(end.y)}`,

@@ -2,11 +2,25 @@
 // segment asked, and back when the renditions are here.
 
 import { calm, say, set, svg } from "../dom";
-import { bend, type Point } from "./layout";
+import { bend, type Clearance, type Point } from "./layout";
 
 /** Beads at once on one line: more would only blur. */
 const MOST_BEADS = 4;
 const BEAD_MS = 700;
+
+/** How a link looks now. */
+export interface LinkLook {
+  from: Point;
+  to: Point;
+  leave: Clearance;
+  arrive: Clearance;
+  /** Its part of the busiest link's segments; 0 when no work flows. */
+  share: number;
+  busy: boolean;
+  /** Round trip, in words; empty when it is not told. */
+  rtt: string;
+  avoided: boolean;
+}
 
 export class LinkView {
   readonly element: SVGGElement;
@@ -18,12 +32,11 @@ export class LinkView {
     this.element = svg("g", { class: "link-view", "data-peer": peer }, this.path, this.beads, this.label);
   }
 
-  /** `share` is this link's part of the busiest one's segments, 0 when no work flows. */
-  draw(from: Point, to: Point, r: number, share: number, busy: boolean, rtt: string, dim: boolean): void {
-    const { path, label } = bend(from, to, r);
+  draw({ from, to, leave, arrive, share, busy, rtt, avoided }: LinkLook): void {
+    const { path, label } = bend(from, to, leave, arrive);
     set(this.path, { d: path });
     this.path.style.strokeWidth = share > 0 ? `${(1.5 + 5.5 * share).toFixed(1)}px` : "1px";
-    set(this.element, { "data-works": share > 0, "data-busy": busy, "data-avoided": dim });
+    set(this.element, { "data-works": share > 0, "data-busy": busy, "data-avoided": avoided });
     set(this.label, { x: label.x, y: label.y });
     say(this.label, rtt);
   }
