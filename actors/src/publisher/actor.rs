@@ -59,6 +59,25 @@ pub struct Publisher {
     waiting: i64,
     ended: watch::Sender<bool>,
     timer: Option<SpawnHandle>,
+    clock: Clock,
+}
+
+/// Unix time that never goes back, whatever is done to the system's clock while the publisher lives.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    unix_ms: u64,
+    at: tokio::time::Instant,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { unix_ms: unix_ms(), at: tokio::time::Instant::now() }
+    }
+
+    /// Unix time in milliseconds.
+    fn now(self) -> u64 {
+        self.unix_ms + u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX / 2)
+    }
 }
 
 impl Publisher {
@@ -85,6 +104,7 @@ impl Publisher {
             waiting: 0,
             ended,
             timer: None,
+            clock: Clock::start(),
         }
     }
 
@@ -142,10 +162,10 @@ impl Publisher {
             ctx.cancel_future(timer);
         }
         if let Some(at) = self.core.next_wake() {
-            let after = Duration::from_millis(at.saturating_sub(unix_ms()).max(1));
+            let after = Duration::from_millis(at.saturating_sub(self.clock.now()).max(1));
             self.timer = Some(ctx.run_later(after, |act, ctx| {
                 act.timer = None;
-                let appeared = act.core.on_wake(unix_ms());
+                let appeared = act.core.on_wake(act.clock.now());
                 act.show(appeared, ctx);
             }));
         }
@@ -170,7 +190,7 @@ impl Handler<Cut> for Publisher {
     type Result = ();
 
     fn handle(&mut self, cut: Cut, ctx: &mut Self::Context) {
-        let appeared = self.core.on_cut(unix_ms(), cut);
+        let appeared = self.core.on_cut(self.clock.now(), cut);
         self.show(appeared, ctx);
     }
 }
@@ -179,7 +199,7 @@ impl Handler<Audio> for Publisher {
     type Result = ();
 
     fn handle(&mut self, audio: Audio, ctx: &mut Self::Context) {
-        let appeared = self.core.on_audio(unix_ms(), audio);
+        let appeared = self.core.on_audio(self.clock.now(), audio);
         self.show(appeared, ctx);
     }
 }
@@ -188,7 +208,7 @@ impl Handler<Made> for Publisher {
     type Result = ();
 
     fn handle(&mut self, made: Made, ctx: &mut Self::Context) {
-        let appeared = self.core.on_made(unix_ms(), made);
+        let appeared = self.core.on_made(self.clock.now(), made);
         self.show(appeared, ctx);
     }
 }
@@ -198,7 +218,7 @@ impl Handler<End> for Publisher {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: End, ctx: &mut Self::Context) -> Self::Result {
-        let appeared = self.core.on_end(unix_ms());
+        let appeared = self.core.on_end(self.clock.now());
         self.show(appeared, ctx);
         let (mut ended, recorder) = (self.ended.subscribe(), self.recorder.clone());
         Box::pin(async move {

@@ -167,7 +167,7 @@ impl Shelf {
     /// Puts a row at the end and lets go of what no playlist has named for long enough.
     pub(crate) fn append(&mut self, row: Row, now_unix_ms: u64) -> Arc<Row> {
         let row = Arc::new(row);
-        self.next = Some(row.seq + 1);
+        self.next = Some(row.seq.saturating_add(1));
         self.wall_end = row.wall + row.duration;
         self.updated_unix_ms = now_unix_ms;
         self.rows.push_back(Arc::clone(&row));
