@@ -5,6 +5,7 @@
 
 pub(crate) mod gate;
 pub(crate) mod presets;
+pub(crate) mod push;
 pub(crate) mod rtmp;
 #[cfg(test)]
 pub(crate) mod testing;

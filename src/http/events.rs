@@ -1,0 +1,134 @@
+//! Server-sent events: `state` each second and when it changes, `segment` for every step of every segment.
+//!
+//! One task makes each event once for all followers. A follower that does not keep up is dropped; its browser reconnects.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::Stream;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::NodeView;
+use super::state::State;
+
+/// Followers at a time: pages that are open.
+pub(crate) const FOLLOWERS: usize = 64;
+/// How often the state is looked at for changes.
+const LOOK: Duration = Duration::from_millis(250);
+/// How often it is sent even so.
+const BEAT: Duration = Duration::from_secs(1);
+/// Events that wait for a slow follower: some seconds of a busy node.
+const BACKLOG: usize = 256;
+
+/// The events of a node. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Events {
+    feed: broadcast::Sender<Bytes>,
+    followers: Arc<AtomicUsize>,
+}
+
+impl Events {
+    /// Starts the task that makes the events; it ends with the last clone and the last follower.
+    pub(crate) fn start(view: Arc<dyn NodeView>) -> Self {
+        let (feed, _) = broadcast::channel(BACKLOG);
+        let (events, weak) = (Self { feed: feed.clone(), followers: Arc::default() }, feed.downgrade());
+        drop(feed);
+        tokio::spawn(make(view, weak));
+        events
+    }
+
+    /// One follower's events; `None` when there are too many.
+    pub(crate) fn follow(&self) -> Option<Follower> {
+        let seat = Seat(self.followers.clone());
+        if self.followers.fetch_add(1, Ordering::Relaxed) >= FOLLOWERS {
+            return None;
+        }
+        let (mut feed, (send, events)) = (self.feed.subscribe(), mpsc::channel(1));
+        tokio::spawn(async move {
+            let _seat = seat;
+            loop {
+                let event = tokio::select! {
+                    event = feed.recv() => event,
+                    () = send.closed() => return,
+                };
+                // One that lags would miss steps of segments, so it starts anew.
+                let Ok(event) = event else { return };
+                if send.send(event).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Some(Follower { events })
+    }
+}
+
+/// Gives the place of a follower back.
+struct Seat(Arc<AtomicUsize>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The body of an answer to a follower.
+pub(crate) struct Follower {
+    events: mpsc::Receiver<Bytes>,
+}
+
+impl Stream for Follower {
+    type Item = Result<Bytes, actix_web::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.events.poll_recv(cx).map(|event| event.map(Ok))
+    }
+}
+
+async fn make(view: Arc<dyn NodeView>, feed: broadcast::WeakSender<Bytes>) {
+    let (mut traces, mut looks) = (view.subscribe_traces(), interval(LOOK));
+    looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (mut last, mut sent) = (String::new(), Instant::now());
+    loop {
+        tokio::select! {
+            _ = looks.tick() => {
+                let Some(feed) = feed.upgrade() else { return };
+                if feed.receiver_count() == 0 {
+                    last.clear();
+                    continue;
+                }
+                let state = view.state();
+                let shape = shape(&state);
+                if shape != last || sent.elapsed() >= BEAT {
+                    (last, sent) = (shape, Instant::now());
+                    send(&feed, "state", &state);
+                }
+            }
+            trace = traces.recv() => match (trace, feed.upgrade()) {
+                (Ok(trace), Some(feed)) if feed.receiver_count() > 0 => send(&feed, "segment", &*trace),
+                (Ok(_) | Err(RecvError::Lagged(_)), Some(_)) => {}
+                (Err(RecvError::Closed), _) | (_, None) => return,
+            },
+        }
+    }
+}
+
+fn send(feed: &broadcast::Sender<Bytes>, name: &str, value: &impl serde::Serialize) {
+    match serde_json::to_string(value) {
+        // Without followers nobody misses it.
+        Ok(json) => drop(feed.send(format!("event: {name}\ndata: {json}\n\n").into())),
+        Err(e) => tracing::error!("a {name} event cannot be written: {e}"),
+    }
+}
+
+/// What of a state is worth telling at once: streams and their progress, nodes coming and going.
+fn shape(state: &State) -> String {
+    let streams = state.streams.iter().map(|s| format!("{} {} {};", s.id, s.state, s.next_seq));
+    let nodes = state.mesh.nodes.iter().map(|n| format!("{} {};", n.key, n.avoided_for_ms.is_some()));
+    streams.chain(nodes).collect()
+}
