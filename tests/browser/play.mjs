@@ -98,8 +98,8 @@ async function watch(page, report) {
   await page.evaluate(startSampling);
 
   report.steady = await steady(page, report.problems);
-  report.rungs = await everyRung(page, report.problems);
   await screenshot(page);
+  report.rungs = await everyRung(page, report.problems);
 
   const end = await page.evaluate(readPlayer);
   report.dropped_frames = end.dropped;
