@@ -17,7 +17,7 @@ async fn settled(count: usize) -> Vec<Node> {
     let mut nodes: Vec<Node> = Vec::new();
     while nodes.len() < count {
         let batch = AT_ONCE.min(count - nodes.len()).min(nodes.len().max(1));
-        let new = (0..batch).map(|n| async { join(nodes.len() + n, &nodes).await });
+        let new = (0..batch).map(|n| join(nodes.len() + n, &nodes));
         let new: Vec<Node> = join_all(new).await;
         nodes.extend(new);
     }

@@ -12,27 +12,27 @@ use protocol::{PeerKey, PricePerPixel};
 use tokio::task::JoinHandle;
 
 /// Longest that any single thing may take before a test gives up.
-pub const LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
-pub struct Node {
-    pub control: Control,
-    pub task: JoinHandle<()>,
-    pub identity: Identity,
+pub(crate) struct Node {
+    pub(crate) control: Control,
+    pub(crate) task: JoinHandle<()>,
+    pub(crate) identity: Identity,
 }
 
 /// The configuration of a test node that knows `bootstrap`.
-pub fn config(bootstrap: &[SocketAddr]) -> ControlConfig {
+pub(crate) fn config(bootstrap: &[SocketAddr]) -> ControlConfig {
     ControlConfig { listen: vec![SocketAddr::from(([127, 0, 0, 1], 0))], ..ControlConfig::new("test") }
         .with_bootstrap(bootstrap.iter().copied())
 }
 
-pub fn identity(n: u16) -> Identity {
+pub(crate) fn identity(n: u16) -> Identity {
     let mut seed = [42; 32];
     seed[..2].copy_from_slice(&n.to_be_bytes());
     Identity::from_seed(seed)
 }
 
-pub fn orchestrator(load: u32) -> RecordDraft {
+pub(crate) fn orchestrator(load: u32) -> RecordDraft {
     RecordDraft {
         media: vec!["0.0.0.0:9".parse().unwrap()],
         roles: Roles { orchestrator: true, ..Roles::default() },
@@ -46,13 +46,13 @@ pub fn orchestrator(load: u32) -> RecordDraft {
     }
 }
 
-pub async fn start(config: ControlConfig, identity: Identity) -> Node {
+pub(crate) async fn start(config: ControlConfig, identity: Identity) -> Node {
     let (control, task) = Control::start(config, identity.clone()).await.unwrap();
     Node { control, task, identity }
 }
 
 /// An orchestrator that joins at `bootstrap`.
-pub async fn worker(n: u16, bootstrap: &[&Node]) -> Node {
+pub(crate) async fn worker(n: u16, bootstrap: &[&Node]) -> Node {
     let addrs: Vec<SocketAddr> = bootstrap.iter().map(|node| node.addr()).collect();
     let node = start(config(&addrs), identity(n)).await;
     node.control.announce(orchestrator(0));
@@ -60,16 +60,16 @@ pub async fn worker(n: u16, bootstrap: &[&Node]) -> Node {
 }
 
 impl Node {
-    pub fn addr(&self) -> SocketAddr {
+    pub(crate) fn addr(&self) -> SocketAddr {
         self.control.local_addrs()[0]
     }
 
-    pub fn key(&self) -> PeerKey {
+    pub(crate) fn key(&self) -> PeerKey {
         self.identity.peer_key()
     }
 
     /// Waits until the roster is as wanted and says how long it took.
-    pub async fn sees(&self, what: &str, wanted: impl FnMut(&RosterView) -> bool) -> Duration {
+    pub(crate) async fn sees(&self, what: &str, wanted: impl FnMut(&RosterView) -> bool) -> Duration {
         let (from, mut roster, mut wanted) = (Instant::now(), self.control.watch(), wanted);
         let seen = tokio::time::timeout(LIMIT, roster.wait_for(|view| wanted(view))).await.is_ok();
         assert!(seen, "{:?} does not see {what}: {:?}", self.key(), self.control.roster());
@@ -77,24 +77,24 @@ impl Node {
     }
 
     /// Waits until the neighbours are as wanted and says how long it took.
-    pub async fn nears(&self, what: &str, wanted: impl FnMut(&Neighbours) -> bool) -> Duration {
+    pub(crate) async fn nears(&self, what: &str, wanted: impl FnMut(&Neighbours) -> bool) -> Duration {
         let (from, mut near, mut wanted) = (Instant::now(), self.control.watch_neighbours(), wanted);
         let seen = tokio::time::timeout(LIMIT, near.wait_for(|near| wanted(near))).await.is_ok();
         assert!(seen, "{:?} is not near {what}: {:?}", self.key(), self.control.status());
         from.elapsed()
     }
 
-    pub async fn sees_workers(&self, count: usize) -> Duration {
+    pub(crate) async fn sees_workers(&self, count: usize) -> Duration {
         self.sees(&format!("{count} orchestrators"), |view| view.orchestrators().count() == count).await
     }
 
-    pub fn load_of(view: &RosterView, peer: PeerKey) -> Option<u32> {
+    pub(crate) fn load_of(view: &RosterView, peer: PeerKey) -> Option<u32> {
         view.get(peer)?.work.as_ref().map(|work| work.load)
     }
 }
 
 /// The configuration for hundreds of nodes in one process.
-pub fn crowded_config(bootstrap: &[SocketAddr]) -> ControlConfig {
+pub(crate) fn crowded_config(bootstrap: &[SocketAddr]) -> ControlConfig {
     // One process plays every node, so its silence means a busy machine and not a death.
     ControlConfig {
         liveness: Duration::from_secs(60),

@@ -1,0 +1,371 @@
+//! A node's end of the media plane on raw QUIC.
+//!
+//! In flow requests to peers and, from strangers, connections and streams within [`Bounds`]; out flow answers and incoming
+//! offers. The wire of one stream is in `ask` and `serve`, who is connected in `link`, who may connect in `gate`.
+
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use protocol::{Offer, PeerKey};
+use quinn::{ConnectionId, ConnectionIdGenerator, VarInt};
+use rand::RngCore;
+use tokio::sync::mpsc;
+
+use super::ask::{Answers, Ended, Patience, Steps, ask};
+use super::fault::{Code, MediaError};
+use super::frame::Floor;
+use super::gate::{AddressPermit, Bounds, Gate, Knock};
+use super::half::{Sink, Source, no_longer_than};
+use super::link::{Dial, Links};
+use super::pace::Congestion;
+use super::serve::{Door, IncomingOffer};
+use super::tls::{ResetKey, Tls, peer_of};
+use crate::identity::Identity;
+
+/// How a media endpoint behaves. The default suits a node on the open Internet.
+#[derive(Clone, Debug)]
+pub struct MediaConfig {
+    /// Who decides how fast to send.
+    pub congestion: Congestion,
+    /// What strangers may hold of this node.
+    pub bounds: Bounds,
+    /// The slowest that a peer may send or read.
+    pub floor: Floor,
+    /// Longest time between two steps of an answer, beats included.
+    pub silence: Duration,
+    /// A connection without a sign of life for so long is dead.
+    pub dead_after: Duration,
+    /// How often a quiet connection is probed: three probes fit before it counts as dead.
+    pub probe_every: Duration,
+    /// Longest handshake.
+    pub handshake: Duration,
+    /// Receive and send buffer of the UDP socket, bytes; what the system does not grant is done without.
+    pub socket_buffer: usize,
+}
+
+impl Default for MediaConfig {
+    fn default() -> Self {
+        Self {
+            congestion: Congestion::default(),
+            bounds: Bounds::default(),
+            floor: Floor::default(),
+            silence: Duration::from_secs(10),
+            dead_after: Duration::from_secs(2),
+            probe_every: Duration::from_millis(500),
+            handshake: Duration::from_secs(5),
+            socket_buffer: 4 << 20,
+        }
+    }
+}
+
+/// A node's end of the media plane. Cheap to clone; the last clone closes it.
+#[derive(Clone, Debug)]
+pub struct MediaEndpoint(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    quic: quinn::Endpoint,
+    links: Links,
+    offers: tokio::sync::Mutex<mpsc::Receiver<IncomingOffer>>,
+    config: MediaConfig,
+}
+
+/// Bytes in flight on one stream before its reader must read: a segment of 2 s at 32 Mbit/s.
+const STREAM_WINDOW: u32 = 8 << 20;
+/// Bytes in flight on one connection.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// Streams that QUIC itself lets a peer have open, on top of those that are served: each is refused with a reason.
+const SPARE_STREAMS: usize = 48;
+/// First guess of the round trip, until the handshake has measured it; RFC 9002's 333 ms makes a lost Initial cost a second.
+const FIRST_RTT: Duration = Duration::from_millis(150);
+/// Length of a connection id, bytes.
+const CONNECTION_ID: usize = 8;
+/// How long closing waits for peers to hear of it.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+// === impl MediaEndpoint ===
+
+impl MediaEndpoint {
+    /// Listens on `addr`. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// [`MediaError::Bind`] when the address cannot be used.
+    pub fn bind(identity: &Identity, addr: SocketAddr, config: MediaConfig) -> Result<Self, MediaError> {
+        let cannot = |why: String| MediaError::Bind { addr, why };
+        let socket = socket(addr, config.socket_buffer).map_err(|e| cannot(e.to_string()))?;
+        let tls = Arc::new(Tls::new(identity).map_err(|e| cannot(e.to_string()))?);
+        let crypto = Arc::new(tls.server().map_err(|e| cannot(e.to_string()))?);
+        let mut server = quinn::ServerConfig::with_crypto(crypto);
+        server.transport_config(Arc::new(transport(&config, config.bounds.streams_per_peer + SPARE_STREAMS)));
+        server.max_incoming(config.bounds.handshakes * 2);
+        let runtime = Arc::new(quinn::TokioRuntime);
+        let quic = quinn::Endpoint::new(endpoint_config(identity), Some(server), socket, runtime)
+            .map_err(|e| cannot(e.to_string()))?;
+
+        let (offers_in, offers) = mpsc::channel(config.bounds.waiting);
+        let door = Door { gate: Gate::new(config.bounds), floor: config.floor, offers: offers_in };
+        tokio::spawn(listen(quic.clone(), door, config.handshake));
+        let dialler = Dialler {
+            quic: quic.clone(),
+            tls,
+            transport: Arc::new(transport(&config, 0)),
+            limit: config.handshake,
+        };
+        let links = Links::new(Arc::new(dialler));
+        Ok(Self(Arc::new(Inner { quic, links, offers: tokio::sync::Mutex::new(offers), config })))
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// When the socket is gone.
+    pub fn local_addr(&self) -> Result<SocketAddr, MediaError> {
+        self.0.quic.local_addr().map_err(|e| MediaError::Unreachable(e.to_string()))
+    }
+
+    /// Sends `segment` to `peer` and yields the steps of its answer, ending after the receipt or an error. Uses the
+    /// connection that there is, or makes one to the first of `addrs` that answers.
+    #[must_use]
+    pub fn request(&self, peer: PeerKey, addrs: &[SocketAddr], offer: Offer, segment: Bytes) -> Answers {
+        let (inner, addrs) = (self.0.clone(), addrs.to_vec());
+        Answers::run(|steps| async move { inner.request(peer, &addrs, &offer, segment, &steps).await })
+    }
+
+    /// The next offer of anybody; `None` once the endpoint is closed.
+    pub async fn accept(&self) -> Option<IncomingOffer> {
+        self.0.offers.lock().await.recv().await
+    }
+
+    /// Keeps a connection to `peer` warm until [`Self::forget`]; call it again when its addresses change.
+    pub fn keep(&self, peer: PeerKey, addrs: &[SocketAddr]) {
+        self.0.links.keep(peer, addrs);
+    }
+
+    /// Closes the connection to `peer`.
+    pub fn forget(&self, peer: PeerKey) {
+        self.0.links.forget(peer);
+    }
+
+    /// The smoothed round trip to `peer`, where there is a connection.
+    #[must_use]
+    pub fn rtt(&self, peer: PeerKey) -> Option<Duration> {
+        self.0.links.rtt(peer)
+    }
+
+    /// Bytes sent to `peer` on the live connection, and those of them that were lost and sent again.
+    #[must_use]
+    pub fn sent_and_lost(&self, peer: PeerKey) -> Option<(u64, u64)> {
+        let stats = self.0.links.live(peer)?.stats();
+        Some((stats.udp_tx.bytes, stats.path.lost_bytes))
+    }
+
+    /// Takes nothing new and says goodbye to everybody.
+    pub async fn close(&self) {
+        self.0.quic.close(Code::Stopping.var(), b"the node is stopping");
+        // Whoever does not hear it finds out by the missing signs of life.
+        drop(tokio::time::timeout(GOODBYE, self.0.quic.wait_idle()).await);
+    }
+}
+
+impl Inner {
+    async fn request(
+        &self,
+        peer: PeerKey,
+        addrs: &[SocketAddr],
+        offer: &Offer,
+        segment: Bytes,
+        steps: &Steps,
+    ) -> Result<(), MediaError> {
+        let first = self.exchange(peer, addrs, offer, segment.clone(), steps).await;
+        let Err((connection, ended)) = first else { return Ok(()) };
+        let restarted = connection.as_ref().and_then(quinn::Connection::close_reason).is_some_and(|why| {
+            matches!(why, quinn::ConnectionError::Reset | quinn::ConnectionError::ApplicationClosed(_))
+        });
+        // The peer was restarted since the last request: it has not seen this one.
+        if restarted && !ended.answered {
+            tracing::debug!(?peer, "the connection was stale, asking on a new one");
+            let second = self.exchange(peer, addrs, offer, segment, steps).await;
+            return second.map_err(|(_, ended)| ended.error);
+        }
+        Err(ended.error)
+    }
+
+    async fn exchange(
+        &self,
+        peer: PeerKey,
+        addrs: &[SocketAddr],
+        offer: &Offer,
+        segment: Bytes,
+        steps: &Steps,
+    ) -> Result<(), (Option<quinn::Connection>, Ended)> {
+        let unheard = |error| Ended { error, answered: false };
+        let connection = self.links.get(peer, addrs).await.map_err(|e| (None, unheard(e)))?;
+        let opened = no_longer_than(self.config.silence, "opening a stream", async {
+            Ok(connection.open_bi().await?)
+        });
+        let (send, recv) = match opened.await {
+            Ok(halves) => halves,
+            Err(error) => return Err((Some(connection), unheard(error))),
+        };
+        let sink = Sink::quic(send, Code::Cancelled);
+        let patience =
+            Patience { first: self.config.silence, silence: self.config.silence, floor: self.config.floor };
+        let asked = ask(sink, Source::Quic(recv), offer, segment, steps, patience).await;
+        asked.map_err(|ended| (Some(connection), ended))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.quic.close(Code::Stopping.var(), b"the node is stopping");
+    }
+}
+
+// === Connecting ===
+
+#[derive(Debug)]
+struct Dialler {
+    quic: quinn::Endpoint,
+    tls: Arc<Tls>,
+    transport: Arc<quinn::TransportConfig>,
+    limit: Duration,
+}
+
+impl Dial for Dialler {
+    fn dial(
+        &self,
+        peer: PeerKey,
+        addr: SocketAddr,
+    ) -> BoxFuture<'static, Result<quinn::Connection, MediaError>> {
+        let (quic, limit) = (self.quic.clone(), self.limit);
+        let config = self.tls.client(peer).map(|crypto| {
+            let mut config = quinn::ClientConfig::new(Arc::new(crypto));
+            config.transport_config(self.transport.clone());
+            config
+        });
+        async move {
+            let config = config.map_err(|e| MediaError::Unreachable(e.to_string()))?;
+            // The name is not sent: the certificate is checked against the peer's key.
+            let connecting = quic
+                .connect_with(config, addr, "livemesh")
+                .map_err(|e| MediaError::Unreachable(e.to_string()))?;
+            no_longer_than(limit, "the handshake", async { Ok(connecting.await?) }).await
+        }
+        .boxed()
+    }
+}
+
+// === Being connected to ===
+
+async fn listen(quic: quinn::Endpoint, door: Door, handshake: Duration) {
+    while let Some(incoming) = quic.accept().await {
+        let from = incoming.remote_address();
+        match door.gate.knock(from.ip(), incoming.remote_address_validated()) {
+            Knock::Enter(permit) => {
+                let door = door.clone();
+                tokio::spawn(async move {
+                    if let Err(error) = welcome(incoming, permit, door, handshake).await {
+                        tracing::debug!(%from, %error, "a media connection has ended");
+                    }
+                });
+            }
+            // Fails only for an address that is proven already.
+            Knock::Prove => drop(incoming.retry()),
+            Knock::Refuse => {
+                tracing::debug!(%from, "a media connection is refused: too many");
+                incoming.refuse();
+            }
+        }
+    }
+}
+
+async fn welcome(
+    incoming: quinn::Incoming,
+    mut permit: AddressPermit,
+    door: Door,
+    handshake: Duration,
+) -> Result<(), MediaError> {
+    let connection =
+        no_longer_than(handshake, "the handshake", async { Ok(incoming.accept()?.await?) }).await?;
+    permit.established();
+    let Some(peer) = peer_of(&connection) else {
+        connection.close(Code::Protocol.var(), b"the certificate has no ed25519 key");
+        return Err(MediaError::Protocol("the certificate has no ed25519 key".into()));
+    };
+    let Some(_counted) = door.gate.connection(peer) else {
+        connection.close(Code::TooMany.var(), b"too many connections of this peer");
+        return Err(MediaError::Protocol("too many connections of one peer".into()));
+    };
+    loop {
+        let (send, recv) = connection.accept_bi().await?;
+        let door = door.clone();
+        let sink = Sink::quic(send, Code::Dropped);
+        tokio::spawn(async move { door.receive(peer, sink, Source::Quic(recv)).await });
+    }
+}
+
+// === Settings of QUIC ===
+
+/// A UDP socket with buffers for a burst of segments, on both IP families when asked for any address of IPv6.
+fn socket(addr: SocketAddr, buffer: usize) -> std::io::Result<UdpSocket> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    if addr.is_ipv6() && addr.ip() == Ipv6Addr::UNSPECIFIED {
+        socket.set_only_v6(false)?;
+    }
+    for granted in [socket.set_recv_buffer_size(buffer), socket.set_send_buffer_size(buffer)] {
+        if let Err(error) = granted {
+            tracing::debug!(%error, "the system grants no larger UDP buffer");
+        }
+    }
+    socket.bind(&addr.into())?;
+    Ok(socket.into())
+}
+
+fn endpoint_config(identity: &Identity) -> quinn::EndpointConfig {
+    let mut config = quinn::EndpointConfig::new(Arc::new(ResetKey::of(identity)));
+    config.cid_generator(|| Box::new(ConnectionIds));
+    config
+}
+
+/// Random connection ids. quinn's own are signed with a key that is new at every start, and a packet that carries another
+/// signature is dropped without the reset that tells its sender of the restart.
+#[derive(Debug)]
+struct ConnectionIds;
+
+impl ConnectionIdGenerator for ConnectionIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        let mut id = [0; CONNECTION_ID];
+        rand::rng().fill_bytes(&mut id);
+        ConnectionId::new(&id)
+    }
+
+    fn cid_len(&self) -> usize {
+        CONNECTION_ID
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
+}
+
+fn transport(config: &MediaConfig, streams: usize) -> quinn::TransportConfig {
+    let mut transport = quinn::TransportConfig::default();
+    let idle = quinn::IdleTimeout::try_from(config.dead_after).unwrap_or(VarInt::from_u32(2000).into());
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(u32::try_from(streams).unwrap_or(u32::MAX)))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .send_window(CONNECTION_WINDOW.into())
+        .initial_rtt(FIRST_RTT)
+        .max_idle_timeout(Some(idle))
+        .keep_alive_interval(Some(config.probe_every))
+        .congestion_controller_factory(config.congestion.factory());
+    transport
+}

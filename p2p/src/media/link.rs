@@ -1,0 +1,304 @@
+//! One warm connection for each peer that is asked: shared by concurrent requests, redialled with backoff, never dialled for
+//! a segment while it lives.
+//!
+//! In flow peers with their addresses; out flow live connections. What is sent on them is not known here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use protocol::PeerKey;
+use tokio::time::{Instant, sleep};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::fault::{Code, MediaError};
+
+/// Head start of a peer's first address over its second, and so on (RFC 8305 5 recommends 250 ms).
+const STAGGER: Duration = Duration::from_millis(250);
+/// A connection that nobody has used for so long, and nobody asked to keep, is closed.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// Opens connections: the endpoint, or a test.
+pub(crate) trait Dial: Send + Sync + fmt::Debug + 'static {
+    /// Connects to `peer`, and nobody else, at one address.
+    fn dial(
+        &self,
+        peer: PeerKey,
+        addr: SocketAddr,
+    ) -> futures::future::BoxFuture<'static, Result<quinn::Connection, MediaError>>;
+}
+
+/// The connections of this node to those it asks. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Links {
+    dial: Arc<dyn Dial>,
+    table: Arc<Mutex<BTreeMap<PeerKey, Arc<Link>>>>,
+}
+
+struct Link {
+    peer: PeerKey,
+    /// Held while dialling, so that concurrent requests wait for one handshake.
+    dialling: tokio::sync::Mutex<Backoff>,
+    now: Mutex<Now>,
+}
+
+struct Now {
+    connection: Option<quinn::Connection>,
+    addrs: Vec<SocketAddr>,
+    used: Instant,
+    keeper: Option<AbortOnDropHandle<()>>,
+}
+
+/// When a peer that could not be reached may be dialled again.
+#[derive(Clone, Debug, Default)]
+pub struct Backoff {
+    failures: u32,
+    last: Option<(Instant, String)>,
+}
+
+impl Backoff {
+    /// Wait after the first failure.
+    pub const FIRST: Duration = Duration::from_millis(200);
+    /// Longest wait: a peer that comes back is found within this.
+    pub const MOST: Duration = Duration::from_secs(10);
+
+    /// A dial failed.
+    pub fn failed(&mut self, now: Instant, why: String) {
+        self.failures = self.failures.saturating_add(1);
+        self.last = Some((now, why));
+    }
+
+    /// A dial succeeded, or there is a new address to try.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The time left before the next dial, and why the last one failed.
+    #[must_use]
+    pub fn wait(&self, now: Instant) -> Option<(Duration, &str)> {
+        let (at, why) = self.last.as_ref()?;
+        let doublings = self.failures.saturating_sub(1).min(10);
+        let pause = Self::FIRST.saturating_mul(1 << doublings).min(Self::MOST);
+        let left = (*at + pause).saturating_duration_since(now);
+        (!left.is_zero()).then_some((left, why.as_str()))
+    }
+}
+
+// === impl Links ===
+
+impl Links {
+    pub(crate) fn new(dial: Arc<dyn Dial>) -> Self {
+        Self { dial, table: Arc::default() }
+    }
+
+    /// A live connection to `peer`, dialled only when there is none or it leads to an address that the peer has left.
+    pub(crate) async fn get(
+        &self,
+        peer: PeerKey,
+        addrs: &[SocketAddr],
+    ) -> Result<quinn::Connection, MediaError> {
+        let link = self.link(peer);
+        self.sweep(peer);
+        if let Some(live) = link.learn(addrs) {
+            return Ok(live);
+        }
+        link.connect(self.dial.as_ref()).await
+    }
+
+    /// Keeps a connection to `peer` until [`Links::forget`]: dialled now and whenever it is lost.
+    pub(crate) fn keep(&self, peer: PeerKey, addrs: &[SocketAddr]) {
+        let link = self.link(peer);
+        link.learn(addrs);
+        let mut now = link.now();
+        if now.keeper.is_none() {
+            let keeper = keep(Arc::downgrade(&link), self.dial.clone());
+            now.keeper = Some(AbortOnDropHandle::new(tokio::spawn(keeper)));
+        }
+    }
+
+    /// Closes the connection to `peer`.
+    pub(crate) fn forget(&self, peer: PeerKey) {
+        if let Some(link) = self.table().remove(&peer) {
+            link.close(Code::Done);
+        }
+    }
+
+    /// The smoothed round trip to `peer`, where there is a connection.
+    pub(crate) fn rtt(&self, peer: PeerKey) -> Option<Duration> {
+        self.live(peer).map(|live| live.rtt())
+    }
+
+    /// The connection to `peer`, if it lives.
+    pub(crate) fn live(&self, peer: PeerKey) -> Option<quinn::Connection> {
+        let link = self.table().get(&peer).cloned()?;
+        link.live()
+    }
+
+    fn link(&self, peer: PeerKey) -> Arc<Link> {
+        let fresh = || {
+            let now = Now { connection: None, addrs: Vec::new(), used: Instant::now(), keeper: None };
+            Arc::new(Link { peer, dialling: tokio::sync::Mutex::default(), now: Mutex::new(now) })
+        };
+        self.table().entry(peer).or_insert_with(fresh).clone()
+    }
+
+    /// Closes what nobody uses, so that the table is as long as the list of those asked lately.
+    fn sweep(&self, except: PeerKey) {
+        let now = Instant::now();
+        let unused = |link: &Link| {
+            let state = link.now();
+            state.keeper.is_none() && now.saturating_duration_since(state.used) > IDLE
+        };
+        self.table().retain(|peer, link| {
+            let keep = *peer == except || !unused(link);
+            if !keep {
+                link.close(Code::Idle);
+            }
+            keep
+        });
+    }
+
+    fn table(&self) -> MutexGuard<'_, BTreeMap<PeerKey, Arc<Link>>> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Links {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.table().keys()).finish()
+    }
+}
+
+/// Connects whenever there is no connection, for as long as the link exists.
+async fn keep(link: std::sync::Weak<Link>, dial: Arc<dyn Dial>) {
+    while let Some(link) = link.upgrade() {
+        let connected = link.connect(dial.as_ref()).await;
+        let pause = link.dialling.lock().await.wait(Instant::now()).map(|(left, _)| left);
+        drop(link);
+        match connected {
+            Ok(live) => drop(live.closed().await),
+            Err(_) => sleep(pause.unwrap_or(Backoff::FIRST)).await,
+        }
+    }
+}
+
+// === impl Link ===
+
+impl Link {
+    /// Takes note of the peer's addresses; the live connection, unless it leads elsewhere.
+    fn learn(&self, addrs: &[SocketAddr]) -> Option<quinn::Connection> {
+        let mut now = self.now();
+        now.used = Instant::now();
+        if !addrs.is_empty() {
+            now.addrs = addrs.to_vec();
+        }
+        usable(&now)
+    }
+
+    async fn connect(&self, dial: &dyn Dial) -> Result<quinn::Connection, MediaError> {
+        let mut backoff = self.dialling.lock().await;
+        let (addrs, old) = {
+            let now = self.now();
+            if let Some(live) = usable(&now) {
+                return Ok(live);
+            }
+            (now.addrs.clone(), now.connection.clone())
+        };
+        if addrs.is_empty() {
+            return Err(MediaError::unreachable(self.peer, "no address for media is known"));
+        }
+        // A connection to an address that the peer has left says nothing about the new one.
+        if old.as_ref().is_some_and(|old| !addrs.contains(&old.remote_address())) {
+            backoff.reset();
+        }
+        if let Some((left, why)) = backoff.wait(Instant::now()) {
+            let why = format!("dialled before without success ({why}), next try in {} ms", left.as_millis());
+            return Err(MediaError::unreachable(self.peer, why));
+        }
+        match race(dial, self.peer, &addrs).await {
+            Ok(fresh) => {
+                backoff.reset();
+                self.now().connection = Some(fresh.clone());
+                if let Some(old) = old {
+                    old.close(Code::Done.var(), b"replaced");
+                }
+                Ok(fresh)
+            }
+            Err(error) => {
+                backoff.failed(Instant::now(), error.to_string());
+                // An old path that still works is better than none.
+                self.live().ok_or(error)
+            }
+        }
+    }
+
+    fn live(&self) -> Option<quinn::Connection> {
+        self.now().connection.clone().filter(|c| c.close_reason().is_none())
+    }
+
+    fn close(&self, code: Code) {
+        let mut now = self.now();
+        now.keeper = None;
+        if let Some(connection) = now.connection.take() {
+            connection.close(code.var(), b"");
+        }
+    }
+
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn usable(now: &Now) -> Option<quinn::Connection> {
+    let live = now.connection.as_ref().filter(|c| c.close_reason().is_none())?;
+    now.addrs.contains(&live.remote_address()).then(|| live.clone())
+}
+
+/// Dials all addresses, each a little later than the one before it; the first to answer wins.
+async fn race(dial: &dyn Dial, peer: PeerKey, addrs: &[SocketAddr]) -> Result<quinn::Connection, MediaError> {
+    let mut tries: FuturesUnordered<_> = (0_u32..)
+        .zip(addrs)
+        .map(|(place, addr)| {
+            let dialling = dial.dial(peer, *addr);
+            async move {
+                sleep(STAGGER * place).await;
+                dialling.await.map_err(|error| (*addr, error))
+            }
+        })
+        .collect();
+    let mut all = Vec::new();
+    while let Some(tried) = tries.next().await {
+        match tried {
+            Ok(connection) => return Ok(connection),
+            // Whatever the network does, a peer that says no or speaks another protocol stays so at every address.
+            Err((_, error @ (MediaError::Declined(_) | MediaError::Protocol(_)))) => return Err(error),
+            Err((addr, error)) => all.push(format!("{addr}: {error}")),
+        }
+    }
+    Err(MediaError::unreachable(peer, all.join("; ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_is_gone_is_dialled_ever_more_seldom() {
+        let mut backoff = Backoff::default();
+        let start = Instant::now();
+        assert!(backoff.wait(start).is_none());
+        let mut waits = Vec::new();
+        for _ in 0..9 {
+            backoff.failed(start, "gone".into());
+            waits.push(backoff.wait(start).unwrap().0.as_millis());
+        }
+        assert_eq!(waits, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000, 10_000]);
+        assert!(backoff.wait(start + Backoff::MOST).is_none());
+        backoff.reset();
+        assert!(backoff.wait(start).is_none());
+    }
+}
