@@ -85,7 +85,7 @@ pub(crate) struct Ingest {
 }
 
 /// See [`Config::orchestrator`].
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Orchestrator {
     /// Segments in work at the same time, and worker processes.
     pub(crate) capacity: u32,

@@ -20,7 +20,7 @@ use super::score::Scoreboard;
 use crate::budget;
 use crate::clock::Clock;
 use crate::ports::{Answer, MeshFault, SharedMesh};
-use crate::publisher::messages::Made;
+use crate::publisher::messages::{End, Made};
 use crate::verifier::messages::Check;
 
 /// The board that all dispatchers of a node share. Held for microseconds, never across an await.
@@ -37,6 +37,8 @@ pub struct Ports {
     pub verifier: Recipient<Check>,
     /// Makes finished segments visible.
     pub publisher: Recipient<Made>,
+    /// Ends the stream, after the last segment.
+    pub end: Recipient<End>,
     /// Keeps what people may want to see.
     pub traces: TraceLog,
 }
@@ -202,6 +204,22 @@ impl Handler<Dispatch> for Dispatcher {
             }
             act.step(ctx, |core, world| core.on_dispatch(world, dispatch));
         }))
+    }
+}
+
+/// Passed on to the publisher when nothing is in work any more, so that no segment in flight becomes a gap.
+impl Handler<End> for Dispatcher {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, end: End, _: &mut Context<Self>) -> Self::Result {
+        let (room, publisher) = (Arc::clone(&self.room), self.ports.end.clone());
+        Box::pin(async move {
+            let idle = room.acquire_many(budget::DISPATCH_SEGMENTS as u32).await;
+            if publisher.send(end).await.is_err() {
+                tracing::error!("the publisher is gone: the stream's playlists do not end");
+            }
+            drop(idle);
+        })
     }
 }
 

@@ -1,0 +1,48 @@
+# make demo   a live stream through a mesh of processes on this machine (INPUT=my.mp4 streams your file)
+# make test   formats, lints, all tests
+# make bench  ratios to ffmpeg, to quinn, and over an emulated WAN
+.PHONY: demo test bench lint dashboard setup setup-test build test-rust test-browser test-long fuzz
+
+LIVEMESH = target/release/livemesh
+
+demo: setup build
+	$(LIVEMESH) demo $(if $(INPUT),--input "$(INPUT)") $(ARGS)
+
+build: dashboard
+	cargo build --release --bin livemesh
+
+test: setup-test lint test-rust test-browser
+
+setup:
+	@sh scripts/setup.sh build
+
+setup-test:
+	@sh scripts/setup.sh test
+
+dashboard: dashboard/dist/index.html
+
+dashboard/dist/index.html: $(shell find dashboard/src dashboard/public dashboard/index.html dashboard/package.json -type f 2>/dev/null)
+	cd dashboard && npm ci --no-audit --no-fund --loglevel=error && npm run build
+	touch $@
+
+lint: dashboard
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	cd dashboard && npm run check
+
+test-rust: dashboard
+	cargo test --workspace
+
+test-browser: dashboard
+	cargo build --bin livemesh
+	sh scripts/test-browser.sh target/debug/livemesh
+
+# What takes longer than a test may: kills for two minutes, a thousand boundaries, three hundred nodes.
+test-long: setup-test build
+	$(LIVEMESH) demo --port 0 --for 120s --kill-every 5s --json
+	cargo test --release --workspace -- --ignored
+
+bench: setup-test build
+	$(LIVEMESH) bench transcode
+	$(LIVEMESH) bench mesh
+	$(LIVEMESH) bench wan

@@ -1,0 +1,139 @@
+//! One stream: segmenter, dispatcher and publisher, supervised together and apart from every other stream.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::Recipient;
+use actors::clock::Clock;
+use actors::dispatcher::actor::{Dispatcher, Ports, SharedScores};
+use actors::dispatcher::log::TraceLog;
+use actors::ingest::{Died, RunningStream, StreamFactory, StreamHandle};
+use actors::ports::SharedMesh;
+use actors::publisher::{Library, Publisher, PublisherConfig, StreamState};
+use actors::segmenter::messages::{Attach, Finish};
+use actors::segmenter::{Segmenter, SegmenterConfig};
+use actors::supervise::{Group, Policy};
+use actors::verifier::messages::Check;
+use actors::{budget, dispatcher};
+use futures::future::BoxFuture;
+use media::packet::Packet;
+use protocol::ladder::LadderPlan;
+use protocol::{StreamId, Ticks};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::metrics::Metrics;
+
+/// How long the end of a stream may take: its last segments, then its playlists.
+const FINISH: Duration = Duration::from_secs(20);
+/// How often the library is asked whether a stream has ended.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Builds streams.
+#[derive(Clone, Debug)]
+pub(crate) struct Streams {
+    pub(crate) plan: LadderPlan,
+    pub(crate) target: Ticks,
+    pub(crate) record: Option<PathBuf>,
+    pub(crate) dispatcher: dispatcher::core::Config,
+    pub(crate) mesh: SharedMesh,
+    pub(crate) scores: SharedScores,
+    pub(crate) verifier: Recipient<Check>,
+    pub(crate) traces: TraceLog,
+    pub(crate) library: Library,
+    pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
+}
+
+impl StreamFactory for Streams {
+    fn start(&self, stream: &StreamId, first_seq: u64, ladder: Option<LadderPlan>) -> StreamHandle {
+        let name = format!("stream {stream}");
+        let group = Group::new(name.as_str(), Policy::default(), move |why| {
+            tracing::error!("{why}: this stream is given up, the others go on");
+        });
+        let config = PublisherConfig {
+            record: self.record.clone(),
+            target: self.target,
+            metrics: self.metrics.publisher.clone(),
+            ..PublisherConfig::new(stream.clone())
+        };
+        let library = self.library.clone();
+        let publisher = group.keep("publisher", move || Publisher::new(config.clone(), library.clone()));
+
+        let ports = Ports {
+            mesh: Arc::clone(&self.mesh),
+            scores: Arc::clone(&self.scores),
+            verifier: self.verifier.clone(),
+            publisher: publisher.recipient(),
+            end: publisher.recipient(),
+            traces: self.traces.clone(),
+        };
+        let (id, config, clock) = (stream.clone(), self.dispatcher.clone(), self.clock);
+        let dispatcher = group.keep("dispatcher", move || {
+            Dispatcher::new(id.clone(), config.clone(), ports.clone(), clock, rand::random())
+        });
+
+        let config = SegmenterConfig {
+            stream: stream.clone(),
+            plan: ladder.unwrap_or_else(|| self.plan.clone()),
+            first_seq,
+            target: self.target,
+        };
+        let ends = (publisher.recipient(), publisher.recipient(), dispatcher.recipient(), dispatcher.recipient());
+        let segmenter = group.keep("segmenter", move || {
+            let (cut, audio, end, dispatch) = ends.clone();
+            Segmenter::new(config.clone(), cut, audio, end, dispatch)
+        });
+
+        let (stop, stopped) = oneshot::channel::<()>();
+        // The group belongs to this thread; the handle that ends it may not.
+        actix::spawn(async move {
+            let _ = stopped.await;
+            group.stop().await;
+        });
+        Box::new(Running {
+            stream: stream.clone(),
+            attach: segmenter.recipient(),
+            finish: segmenter.recipient(),
+            library: self.library.clone(),
+            _stop: stop,
+        })
+    }
+}
+
+/// A running stream. Dropping it stops its actors.
+#[derive(Debug)]
+struct Running {
+    stream: StreamId,
+    attach: Recipient<Attach>,
+    finish: Recipient<Finish>,
+    library: Library,
+    _stop: oneshot::Sender<()>,
+}
+
+impl RunningStream for Running {
+    fn attach(&self, packets: mpsc::Receiver<Packet>) -> BoxFuture<'static, Result<(), Died>> {
+        let sent = self.attach.send(Attach { packets });
+        Box::pin(async { sent.await.map_err(|_| Died) })
+    }
+
+    fn finish(&self) -> BoxFuture<'static, u64> {
+        let (finish, library, stream) = (self.finish.clone(), self.library.clone(), self.stream.clone());
+        Box::pin(async move {
+            let next_seq = tokio::time::timeout(budget::ASK, finish.send(Finish)).await;
+            let ended = tokio::time::timeout(FINISH, until_ended(&library, &stream)).await;
+            if ended.is_err() {
+                tracing::warn!(%stream, "the stream's playlists did not end in {} s", FINISH.as_secs());
+            }
+            let shown = library.streams().into_iter().find(|s| s.id == stream).map_or(0, |s| s.next_seq);
+            next_seq.ok().and_then(Result::ok).unwrap_or(shown).max(shown)
+        })
+    }
+}
+
+async fn until_ended(library: &Library, stream: &StreamId) {
+    let over = || library.streams().iter().find(|s| s.id == *stream).is_none_or(|s| s.state == StreamState::Ended);
+    while !over() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
