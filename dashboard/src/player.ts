@@ -9,6 +9,8 @@ import { Rungs } from "./rungs";
 import type { StreamInfo } from "./wire";
 
 const RETRY_MS = 2000;
+/** Times that loading is taken up again where it broke off, before the playlist is read anew. */
+const REVIVALS = 4;
 const STATS_MS = 500;
 /** Playlists hold six segments: three behind the edge leave as much to fall back as to go forward. */
 const SEGMENTS_BEHIND = 3;
@@ -26,6 +28,8 @@ export class Player {
   private hls: Hls | null = null;
   private loading = "";
   private retry = 0;
+  private revived = 0;
+  private reviving = false;
   private readonly errors: Record<string, number> = {};
 
   constructor() {
@@ -38,6 +42,8 @@ export class Player {
       el("dl", { class: "readings" }, ...this.readings.map((reading) => reading.box)),
     );
     this.video.addEventListener("playing", () => this.say(""));
+    this.video.addEventListener("waiting", () => this.hls && this.say("Waiting for more"));
+    this.video.addEventListener("ended", () => this.say("The stream has ended"));
     this.video.addEventListener("error", () => this.count(`video:${this.video.error?.code ?? 0}`));
     window.setInterval(() => this.measure(), STATS_MS);
   }
@@ -47,18 +53,14 @@ export class Player {
     const before = this.stream;
     this.stream = stream;
     const source = stream && stream.nextSeq > 0 ? stream.master : "";
-    if (source !== this.loading || before?.id !== stream?.id) {
+    const again = before?.startedUnixMs !== stream?.startedUnixMs || (before?.state === "ended" && stream?.state !== "ended");
+    if (source !== this.loading || before?.id !== stream?.id || again) {
       this.stop();
       this.loading = source;
       if (source) void this.load(source);
       else this.say(stream ? "Waiting for the first segment" : "");
     }
-    if (stream && stream.state !== before?.state) this.announce(stream);
     this.rungs.offer(stream);
-  }
-
-  private announce(stream: StreamInfo): void {
-    if (stream.state === "ended" && (this.video.ended || this.video.paused)) this.say("The stream has ended");
   }
 
   private async load(source: string): Promise<void> {
@@ -81,10 +83,12 @@ export class Player {
     hls.on(Engine.Events.LEVEL_SWITCHED, (_, { level }) => {
       set(this.element, { "data-level": this.rungs.current(level) });
     });
+    hls.on(Engine.Events.FRAG_LOADED, () => (this.revived = 0));
     hls.on(Engine.Events.ERROR, (_, error) => {
       this.count(error.details);
       if (!error.fatal) return;
       if (error.type === Engine.ErrorTypes.MEDIA_ERROR) hls.recoverMediaError();
+      else if (hls.levels.length > 0 && this.revived < REVIVALS) this.revive(hls);
       else this.later(source);
     });
     hls.loadSource(source);
@@ -101,6 +105,17 @@ export class Player {
     void this.video.play().catch(() => this.say("Press play"));
   }
 
+  /** Plays on from what is buffered while the node is asked again. */
+  private revive(hls: Hls): void {
+    if (this.reviving) return; // Picture and sound fail one after the other.
+    this.reviving = true;
+    this.revived += 1;
+    this.retry = window.setTimeout(() => {
+      this.reviving = false;
+      if (this.hls === hls) hls.startLoad();
+    }, RETRY_MS);
+  }
+
   private later(source: string): void {
     this.stop();
     this.loading = source;
@@ -112,6 +127,8 @@ export class Player {
 
   private stop(): void {
     window.clearTimeout(this.retry);
+    this.revived = 0;
+    this.reviving = false;
     this.hls?.destroy();
     this.hls = null;
     this.video.removeAttribute("src");
