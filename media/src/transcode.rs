@@ -10,6 +10,7 @@ mod grid;
 mod level;
 mod order;
 mod plan;
+mod probe;
 mod rung;
 mod source;
 
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 pub use cpu::CpuBackend;
 pub use order::dts_delay;
+pub(crate) use probe::warm_up;
 
 use crate::fmp4::Mp4Error;
 

@@ -1,5 +1,7 @@
 //! Segments transcoded one by one, by backends that know nothing of each other, must join as if they had been one.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
 #[path = "transcode_support/source.rs"]
 mod source;
 

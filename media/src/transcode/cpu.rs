@@ -13,7 +13,8 @@ use protocol::Rendition;
 
 use super::ffi::{self, Decoder, Frame};
 use super::plan::{self, Cascade};
-use super::rung::{self, Rung};
+use super::probe;
+use super::rung::Rung;
 use super::source::Source;
 use super::{Backend, Capabilities, InputError, Job, Limits, Stats, TranscodeError};
 
@@ -69,7 +70,7 @@ impl Default for CpuBackend {
 
 impl Backend for CpuBackend {
     fn capabilities(&self) -> Capabilities {
-        let core = self.core.get_or_init(rung::core_version);
+        let core = self.core.get_or_init(probe::core_version);
         let encoders = ffi::has_encoder(ENCODER).then(|| ENCODER.to_owned()).into_iter().collect();
         Capabilities { backend: "cpu".into(), encoders, core: core.clone() }
     }

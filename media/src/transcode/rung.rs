@@ -6,17 +6,16 @@ use bytes::{BufMut, Bytes, BytesMut};
 use protocol::{Hash, Rendition, RenditionSpec};
 
 use super::cpu::{Clock, ENCODER};
-use super::ffi::{AvError, Colour, Encoded, Encoder, Frame, Pool, Scaler, Settings};
+use super::ffi::{AvError, Colour, Encoded, Encoder, Frame, Scaler, Settings};
 use super::grid::{FrameGrid, KeyGrid};
 use super::source::Source;
 use super::{InputError, TranscodeError, dts_delay, level, order, plan};
 use crate::avc::{self, Avcc, nal_type};
 use crate::fmp4::{self, Sample};
+use crate::packet::VideoConfig;
 
 /// Payload type of a user data SEI message (ITU-T H.264 D.1.7): x264 writes its options there, hundreds of bytes a segment.
 const USER_DATA: u8 = 5;
-/// What x264 calls itself in it.
-const CORE_MARK: &[u8] = b"x264 - core ";
 
 /// What one rendition is made of.
 #[derive(Clone, Copy)]
@@ -223,14 +222,16 @@ impl Work<'_> {
     }
 }
 
-fn take(encoder: &mut Encoder, coded: &mut Vec<Encoded>) -> Result<(), AvError> {
+/// Takes everything that the encoder has to give.
+pub(super) fn take(encoder: &mut Encoder, coded: &mut Vec<Encoded>) -> Result<(), AvError> {
     while let Some(picture) = encoder.receive()? {
         coded.push(picture);
     }
     Ok(())
 }
 
-fn parameter_sets(headers: &[u8]) -> Result<crate::packet::VideoConfig, avc::AvcError> {
+/// The record of an encoder's parameter sets.
+pub(super) fn parameter_sets(headers: &[u8]) -> Result<VideoConfig, avc::AvcError> {
     let of = |wanted| {
         let found = avc::annexb(headers).filter(move |nal| avc::unit_type(nal) == Some(wanted));
         found.map(Bytes::copy_from_slice).collect::<Vec<_>>()
@@ -239,7 +240,7 @@ fn parameter_sets(headers: &[u8]) -> Result<crate::packet::VideoConfig, avc::Avc
 }
 
 /// NAL units with their lengths, less those that the container or nobody needs.
-fn length_prefixed(annexb: &[u8]) -> Bytes {
+pub(super) fn length_prefixed(annexb: &[u8]) -> Bytes {
     let mut out = BytesMut::with_capacity(annexb.len() + 16);
     for nal in avc::annexb(annexb) {
         let needless = match avc::unit_type(nal) {
@@ -253,30 +254,4 @@ fn length_prefixed(annexb: &[u8]) -> Bytes {
         }
     }
     out.freeze()
-}
-
-/// Version of x264's core, such as `x264-164`, read from what it writes into a stream.
-pub(crate) fn core_version() -> Option<String> {
-    let mut frame = Pool::new(64, 64).and_then(|pool| pool.frame()).ok()?;
-    let settings = Settings {
-        encoder: ENCODER,
-        width: 64,
-        height: 64,
-        bitrate: 100_000,
-        fps: (30, 1),
-        b_frames: 0,
-        colour: Colour::of(&frame),
-        options: vec![("preset", "ultrafast".into())],
-    };
-    let mut encoder = Encoder::open(&settings).ok()?;
-    frame.stamp(0, true);
-    encoder.send(Some(&frame)).ok()?;
-    encoder.send(None).ok()?;
-    let mut coded = Vec::new();
-    take(&mut encoder, &mut coded).ok()?;
-    let first = &coded.first()?.data;
-    let at = first.windows(CORE_MARK.len()).position(|w| w == CORE_MARK)? + CORE_MARK.len();
-    let digits: String =
-        first[at..].iter().take_while(|b| b.is_ascii_digit()).map(|&b| char::from(b)).collect();
-    Some(format!("x264-{digits}"))
 }

@@ -1,6 +1,11 @@
 //! Generated source video, cut into segments as a broadcaster cuts it.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "tests, each of which uses a part of it"
+)]
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -12,11 +17,11 @@ use protocol::rendition::H264Profile;
 use protocol::{Ladder, RenditionSpec};
 
 /// What `ffmpeg` generates.
-pub struct Recipe {
-    pub size: (u32, u32),
-    pub rate: &'static str,
-    pub seconds: u32,
-    pub encode: &'static str,
+pub(crate) struct Recipe {
+    pub(crate) size: (u32, u32),
+    pub(crate) rate: &'static str,
+    pub(crate) seconds: u32,
+    pub(crate) encode: &'static str,
 }
 
 impl Default for Recipe {
@@ -31,7 +36,7 @@ impl Default for Recipe {
 }
 
 /// Whether `ffmpeg` is there; says so when it is not.
-pub fn ffmpeg_is_here() -> bool {
+pub(crate) fn ffmpeg_is_here() -> bool {
     let here =
         Command::new("ffmpeg").arg("-version").stdout(Stdio::null()).status().is_ok_and(|s| s.success());
     if !here {
@@ -42,7 +47,7 @@ pub fn ffmpeg_is_here() -> bool {
 
 impl Recipe {
     /// Runs `ffmpeg` and returns the file it wrote, with times from 10 s on.
-    pub fn file(&self, dir: &Path, name: &str, muxer: &str) -> std::path::PathBuf {
+    pub(crate) fn file(&self, dir: &Path, name: &str, muxer: &str) -> std::path::PathBuf {
         let path = dir.join(name);
         let (w, h) = self.size;
         let source = format!("testsrc2=s={w}x{h}:r={}:d={}", self.rate, self.seconds);
@@ -59,7 +64,7 @@ impl Recipe {
     }
 
     /// Segments of about two seconds, each starting at an IDR picture.
-    pub fn segments(&self) -> Vec<Bytes> {
+    pub(crate) fn segments(&self) -> Vec<Bytes> {
         let dir = tempfile::tempdir().unwrap();
         let muxer = "-movflags empty_moov+default_base_moof+frag_keyframe+frag_discont -use_editlist 0 \
                      -video_track_timescale 90000 -f mp4";
@@ -69,7 +74,7 @@ impl Recipe {
 }
 
 /// Cuts a fragmented MP4 before each of its key frames.
-pub fn cut(file: &Bytes) -> Vec<Bytes> {
+pub(crate) fn cut(file: &Bytes) -> Vec<Bytes> {
     let movie = fmp4::parse(file).unwrap();
     let (config, track) = movie.video().unwrap();
     assert_eq!(track.timescale, fmp4::VIDEO_TIMESCALE);
@@ -84,21 +89,21 @@ pub fn cut(file: &Bytes) -> Vec<Bytes> {
 }
 
 /// The video of a file.
-pub fn video(bytes: &Bytes) -> (VideoConfig, Vec<Sample>) {
+pub(crate) fn video(bytes: &Bytes) -> (VideoConfig, Vec<Sample>) {
     let movie = fmp4::parse(bytes).unwrap();
     let (config, track) = movie.video().unwrap();
     (config.clone(), track.samples.clone())
 }
 
 /// Presentation times in order.
-pub fn times(samples: &[Sample]) -> Vec<i64> {
+pub(crate) fn times(samples: &[Sample]) -> Vec<i64> {
     let mut times: Vec<i64> = samples.iter().map(|s| s.pts).collect();
     times.sort_unstable();
     times
 }
 
 /// One rung with three B-frames.
-pub fn rung(name: &str, width: u32, height: u32, bitrate: u32) -> RenditionSpec {
+pub(crate) fn rung(name: &str, width: u32, height: u32, bitrate: u32) -> RenditionSpec {
     RenditionSpec {
         name: name.into(),
         width,
@@ -112,6 +117,6 @@ pub fn rung(name: &str, width: u32, height: u32, bitrate: u32) -> RenditionSpec 
 }
 
 /// 240p, 360p.
-pub fn small_ladder() -> Ladder {
+pub(crate) fn small_ladder() -> Ladder {
     Ladder(vec![rung("240p", 426, 240, 250_000), rung("360p", 640, 360, 800_000)])
 }

@@ -123,7 +123,7 @@ impl Demuxer {
                 return Err(AvError::out_of_memory("avformat_alloc_context"));
             }
             (*ctx).pb = io.as_mut_ptr();
-            (*ctx).flags |= av::AVFMT_FLAG_CUSTOM_IO as i32 | av::AVFMT_FLAG_NOFILLIN as i32;
+            (*ctx).flags |= av::AVFMT_FLAG_CUSTOM_IO | av::AVFMT_FLAG_NOFILLIN;
             av::av_opt_set_int(ctx.cast(), c"max_streams".as_ptr(), MAX_STREAMS, 0);
             av::av_opt_set(ctx.cast(), c"protocol_whitelist".as_ptr(), c"".as_ptr(), 0);
             let opened = av::avformat_open_input(&raw mut ctx, ptr::null(), demuxer, ptr::null_mut());
@@ -189,7 +189,7 @@ unsafe fn track(stream: &av::AVStream) -> Track {
         let kind = match (par.codec_type, par.codec_id) {
             (_, AV_CODEC_ID_H264) => TrackKind::H264,
             (_, AV_CODEC_ID_AAC) => TrackKind::Aac,
-            (AVMEDIA_TYPE_VIDEO, _) if stream.disposition & av::AV_DISPOSITION_ATTACHED_PIC as i32 == 0 => {
+            (AVMEDIA_TYPE_VIDEO, _) if stream.disposition & av::AV_DISPOSITION_ATTACHED_PIC == 0 => {
                 TrackKind::Video(name())
             }
             (AVMEDIA_TYPE_AUDIO, _) => TrackKind::Audio(name()),

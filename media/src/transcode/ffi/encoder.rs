@@ -155,8 +155,7 @@ impl Encoder {
             let packet = &*self.packet;
             let size = usize::try_from(packet.size).unwrap_or(0);
             let data = if size == 0 { Vec::new() } else { slice::from_raw_parts(packet.data, size).to_vec() };
-            let encoded =
-                Encoded { pts: packet.pts, key: packet.flags & av::AV_PKT_FLAG_KEY as i32 != 0, data };
+            let encoded = Encoded { pts: packet.pts, key: packet.flags & av::AV_PKT_FLAG_KEY != 0, data };
             av::av_packet_unref(self.packet);
             Ok(Some(encoded))
         }

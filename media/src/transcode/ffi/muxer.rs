@@ -178,7 +178,7 @@ impl Muxer {
             ptr::copy_nonoverlapping(data.as_ptr(), packet.data, data.len());
             packet.stream_index = i32::try_from(track).map_err(|_| refuse)?;
             (packet.pts, packet.dts, packet.duration) = (pts, dts, duration);
-            packet.flags = if key { av::AV_PKT_FLAG_KEY as i32 } else { 0 };
+            packet.flags = if key { av::AV_PKT_FLAG_KEY } else { 0 };
             let ctx = self.output.as_mut_ptr();
             // The muxer may have chosen its own clock when the header was written.
             let to = (**(*ctx).streams.add(track)).time_base;
