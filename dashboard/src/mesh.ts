@@ -103,13 +103,14 @@ class Picture {
     const at = new Map(others.map((node, i) => [node.key, spots[i] ?? middle(size)]));
     shown.filter((node) => node.self).forEach((node) => at.set(node.key, middle(size)));
     const r = radius(others.length, size);
+    const atWork = new Set(this.store.state?.links.flatMap((link) => [link.from, link.to]));
     for (const node of shown) {
       const view = this.nodes.get(node.key) ?? new NodeView(node, this.store);
       if (!this.nodes.has(node.key)) {
         this.nodes.set(node.key, view);
         this.circles.append(view.element);
       }
-      view.draw(node, at.get(node.key) ?? middle(size), node.self ? Math.max(r, size.em) : r, size);
+      view.draw(node, at.get(node.key) ?? middle(size), node.self ? Math.max(r, size.em) : r, size, atWork.has(node.key));
     }
     forget(this.nodes, at);
     return at;

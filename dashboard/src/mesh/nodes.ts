@@ -8,6 +8,8 @@ import type { MeshNode } from "../wire";
 import type { Point, Size } from "./layout";
 
 const RING_GAP = 5;
+/** In a crowd circles are smaller than this share of a letter, and only those at work carry words. */
+const CROWDED = 0.9;
 /** Signs of those who do not transcode: a broadcaster plays, a verifier ticks off. */
 const PLAY = "M-4.5-7 7.5 0-4.5 7Z";
 const CHECK = "M-7 .5-2 5.5 7-5";
@@ -39,7 +41,7 @@ export class NodeView {
     explain(this.element, () => this.words());
   }
 
-  draw(node: MeshNode, at: Point, r: number, size: Size): void {
+  draw(node: MeshNode, at: Point, r: number, size: Size, atWork: boolean): void {
     this.node = node;
     const works = node.roles.includes("orchestrator");
     const narrow = size.width < 30 * size.em;
@@ -59,10 +61,10 @@ export class NodeView {
     set(this.ring, { r: ringRadius, visibility: works && share > 0 ? "visible" : "hidden" });
     this.ring.style.strokeDashoffset = String(100 - share * 100);
     this.inside.style.fontSize = `${(r * 0.58).toFixed(1)}px`;
-    say(this.inside, r >= 0.8 * size.em && works && node.capacity ? `${node.load}/${node.capacity}` : "");
+    say(this.inside, r >= CROWDED * size.em && works && node.capacity ? `${node.load}/${node.capacity}` : "");
     set(this.sign, { d: works ? null : square ? PLAY : CHECK, transform: `scale(${(r / 20).toFixed(2)})` });
-    const roomForWords = r >= 0.8 * size.em || node.self;
-    const roomBelow = roomForWords && !(node.self && narrow);
+    const roomForWords = r >= CROWDED * size.em || node.self || atWork;
+    const roomBelow = r >= CROWDED * size.em && !(node.self && narrow);
     const offset = ringRadius + size.em * (above ? 0.55 : 1.1);
     set(this.name, { y: above ? -offset - (roomBelow ? size.em : 0) : offset });
     set(this.under, { y: above ? -offset : offset + size.em });
