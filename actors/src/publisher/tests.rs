@@ -308,3 +308,33 @@ fn a_silent_stream_is_reconnecting() {
     let state = |after| world.library.streams_at(world.now + after)[0].state;
     assert_eq!((state(6000), state(6001)), (StreamState::Live, StreamState::Reconnecting));
 }
+
+#[test]
+fn a_raised_target_duration_never_brings_back_what_left_the_window() {
+    let mut world = World::new();
+    let feed = |world: &mut World, seq: u64, millis| {
+        let start = Ticks(SECOND * (10 + seq as i64));
+        world.cut(cut_at(seq, start, Ticks::from_millis(millis), 720));
+        world.audio(silence(seq));
+        world.made(made(seq));
+        world.playlist("source").media_sequence
+    };
+    let before = (0..20).map(|seq| feed(&mut world, seq, 1000)).last();
+    assert_eq!(before, Some(14));
+    assert_eq!(feed(&mut world, 20, 12_000), 14, "36 s would reach back to rows that are still served");
+}
+
+#[test]
+fn initialization_segments_are_kept_as_long_as_a_served_segment_needs_them() {
+    let mut world = World::new();
+    for seq in 0..40 {
+        let start = Ticks(SECOND * (10 + 2 * seq as i64));
+        world.cut(cut_at(seq, start, Ticks(2 * SECOND), 16 * (seq as u32 + 1)));
+        world.audio(silence(seq));
+        world.made(made(seq));
+    }
+    let there = |path: String| world.library.resource(&stream(), &path).is_some();
+    let oldest = 34 - SERVED_AFTER as u64;
+    assert!((oldest..40).all(|n| there(format!("source/{n}.m4s")) && there(format!("source/init-{n}.mp4"))));
+    assert!(!there("source/init-0.mp4".into()), "and no longer than a few more");
+}
