@@ -125,7 +125,8 @@ impl<A: Actor<Context = Context<A>>> Slot<A> {
     }
 }
 
-/// Actors that live and die together. Clones share it; it belongs to one thread, like the actors.
+/// Actors that live and die together. Clones share it; it belongs to one thread, like the actors. Dropping it stops nothing:
+/// call [`Group::stop`] when its actors are no longer wanted.
 #[derive(Clone)]
 pub struct Group {
     inner: Rc<RefCell<Inner>>,

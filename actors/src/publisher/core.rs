@@ -12,10 +12,7 @@ use super::library::Published;
 use super::messages::{Audio, AudioTrack, Cut, Made};
 use super::packaging::{self, Parts};
 use super::shelf::{Row, SOURCE, Shelf};
-use crate::budget::{AHEAD_SEGMENTS, LOST_SEGMENTS, PENDING_SEGMENTS};
-
-/// How long after the end segments in work may still complete, milliseconds: longer than a dispatcher takes to give up.
-pub(crate) const END_GRACE_MS: u64 = 10_000;
+use crate::budget::{AHEAD_SEGMENTS, END_GRACE, LOST_SEGMENTS, PENDING_SEGMENTS};
 
 /// A segment that is now in all playlists.
 #[derive(Debug)]
@@ -127,9 +124,9 @@ impl Core {
         self.advance(now)
     }
 
-    /// The stream is over: segments in work have [`END_GRACE_MS`] to complete.
+    /// The stream is over: segments in work have [`END_GRACE`] to complete.
     pub(crate) fn on_end(&mut self, now: u64) -> Vec<Appeared> {
-        self.deadline.get_or_insert(now + END_GRACE_MS);
+        self.deadline.get_or_insert(now.saturating_add(END_GRACE.as_millis() as u64));
         self.advance(now)
     }
 

@@ -160,7 +160,7 @@ proptest! {
             prop_assert!(world.core.waiting() <= 2 * crate::budget::AHEAD_SEGMENTS as usize);
         }
         world.end();
-        world.now += crate::publisher::core::END_GRACE_MS;
+        world.now += crate::budget::END_GRACE.as_millis() as u64;
         world.wake();
         viewer.look(&world);
         prop_assert!(world.core.ended());
