@@ -1,5 +1,8 @@
 //! `PUT` and `POST /live/NAME/SEQ.ts` and `.mp4`: Livepeer's push ingest in HTTP terms.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
@@ -173,10 +176,7 @@ fn status(why: &BadPush) -> StatusCode {
             PushError::Turned(turned) => turned_status(turned),
             PushError::NoVideo | PushError::Unusable(Unusable::Input(_)) => StatusCode::UNPROCESSABLE_ENTITY,
             PushError::Unusable(Unusable::Worker(_)) => StatusCode::INTERNAL_SERVER_ERROR,
-            PushError::Unusable(Unusable::Busy)
-            | PushError::Busy
-            | PushError::Ended
-            | PushError::NoSessions => StatusCode::SERVICE_UNAVAILABLE,
+            PushError::Busy | PushError::Ended | PushError::NoSessions => StatusCode::SERVICE_UNAVAILABLE,
         },
     }
 }

@@ -5,15 +5,13 @@
 //! was published. A pushed stream has no connection: it ends when nothing was pushed for a while. Knows no HTTP.
 
 mod containers;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use actors::ingest::{Opened, Refused, Via};
+use actors::ingest::{Opened, Refused};
 use actors::publisher::{Library, Published};
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -29,6 +27,9 @@ use super::gate::{Gate, Turned, Visitor};
 pub(crate) const MAX_BODY: usize = protocol::Segment::MAX_BYTES;
 /// Segments that are received or in work at a time; with the limit above, at most 512 MiB.
 const AT_ONCE: usize = 16;
+
+/// The token for which nobody waits.
+const NOBODY: u64 = 0;
 
 /// What a person may set.
 #[derive(Clone, Copy, Debug)]
@@ -215,7 +216,13 @@ impl Inner {
             Some(stream) if stream.key == key => {}
             Some(stream) => return Err(Turned::from(Refused::BadKey(stream.opened.stream.clone())).into()),
             None => {
-                let opened = self.gate.open(Visitor { via: Via::Push, ..visitor }).await?;
+                let opened = self.gate.open(visitor).await?;
+                // Keeps the stream's segments whole from the first one on.
+                opened
+                    .packets
+                    .send(Packet::Boundary { token: NOBODY })
+                    .await
+                    .map_err(|_| PushError::Ended)?;
                 *pushing = Some(Pushing { opened, key, last: Instant::now() });
             }
         }

@@ -28,6 +28,8 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use self::address::Address;
+#[cfg(test)]
+pub(crate) use self::flv::flv_packets;
 use self::flv::{Converter, Tag};
 use self::session::{Event, Fault, Session};
 use super::gate::{Gate, Turned, Visitor};

@@ -9,9 +9,10 @@ use media::packet::Packet;
 use protocol::StreamId;
 use tokio::sync::{mpsc, oneshot};
 
-use super::core::{Config, Core, Effect, PACKET_QUEUE};
+use super::core::{Config, Core, Effect};
 use super::messages::{Close, Drain, Open, Opened, Refused, Streams};
 use super::port::{StreamFactory, StreamHandle};
+use crate::budget::INGEST_PACKETS;
 
 /// The ingest of a node: one actor for all streams.
 #[derive(Debug)]
@@ -57,7 +58,7 @@ impl Ingest {
         discontinuity: bool,
         ctx: &mut Context<Self>,
     ) -> Option<mpsc::Sender<Packet>> {
-        let (packets, taken) = mpsc::channel(PACKET_QUEUE);
+        let (packets, taken) = mpsc::channel(INGEST_PACKETS);
         if discontinuity {
             tracing::info!(%stream, "publisher came back");
             packets.try_send(Packet::Discontinuity).expect("a new channel has room");

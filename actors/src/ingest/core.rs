@@ -9,10 +9,6 @@ use protocol::ladder::LadderPlan;
 use super::keys::Keys;
 use super::messages::{Close, Open, Refused, StreamState, StreamStatus, Via};
 
-/// Packets between a publisher and its segmenter: about a second of video with audio, after which the publisher's
-/// connection is read no faster than the stream is cut.
-pub const PACKET_QUEUE: usize = 64;
-
 /// Ended streams whose last sequence number is remembered, so that one that starts again does not reuse names that players
 /// and caches have seen. The oldest is forgotten first.
 pub const REMEMBERED: usize = 4096;
@@ -131,7 +127,11 @@ impl Core {
         if self.stopping {
             return Err(Refused::Stopping);
         }
-        let stream = self.config.keys.admit(&open.stream, open.key.as_deref())?;
+        let stream = match open.via {
+            // A local file is the operator's own.
+            Via::File => open.stream.clone(),
+            Via::Rtmp | Via::Push => self.config.keys.admit(&open.stream, open.key.as_deref())?,
+        };
         let session = self.sessions + 1;
         let effects = match self.streams.get_mut(&stream) {
             Some(entry) => entry.rejoin(now, session, open, &stream)?,

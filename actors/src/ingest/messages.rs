@@ -53,7 +53,7 @@ pub struct Open {
 pub struct Opened {
     /// The stream that was opened.
     pub stream: StreamId,
-    /// Where packets go, at most [`super::core::PACKET_QUEUE`] at a time. Closed by the other side when the stream ends.
+    /// Where packets go, at most [`crate::budget::INGEST_PACKETS`] at a time. Closed by the other side when the stream ends.
     pub packets: mpsc::Sender<Packet>,
     /// Names this publisher among those that the stream had and will have.
     pub session: u64,

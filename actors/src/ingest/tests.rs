@@ -90,6 +90,14 @@ fn no_more_streams_than_allowed_those_waiting_included() {
 }
 
 #[test]
+fn the_operators_own_file_needs_no_key() {
+    let mut core = Core::new(Config { keys: Keys::Shared(vec!["s3cret".into()]), ..Config::default() });
+    let now = Instant::now();
+    assert_eq!(core.open(now, &open("me")), Err(Refused::KeyRequired(id("me"))));
+    assert!(core.open(now, &Open { via: Via::File, ..open("me") }).is_ok());
+}
+
+#[test]
 fn a_dead_segmenter_ends_its_stream_at_once() {
     let (mut core, t) = core();
     let first = core.open(t, &open("me")).unwrap();

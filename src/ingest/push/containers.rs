@@ -5,6 +5,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 use media::packet::Packet;
+use media::worker::{Target, WorkerError, Workers};
 
 /// The container of a pushed segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,9 +49,6 @@ pub(crate) enum Unusable {
     /// They are at fault: pushing them again is of no use.
     #[error("the segment cannot be transcoded: {0}")]
     Input(String),
-    /// There is no worker for them now.
-    #[error("all workers are busy: push the segment again in a second")]
-    Busy,
     /// The worker is at fault.
     #[error("the worker failed: {0}")]
     Worker(String),
@@ -69,4 +67,33 @@ pub(crate) trait Containers: Send + Sync + fmt::Debug + 'static {
         audio: Option<Bytes>,
         container: Container,
     ) -> Result<Bytes, Unusable>;
+}
+
+#[async_trait]
+impl Containers for Workers {
+    async fn demux(&self, bytes: Bytes, _: Container) -> Result<Vec<Packet>, Unusable> {
+        Ok(self.demux(bytes).await?)
+    }
+
+    async fn remux(
+        &self,
+        video: Bytes,
+        audio: Option<Bytes>,
+        container: Container,
+    ) -> Result<Bytes, Unusable> {
+        let target = match container {
+            Container::Ts => Target::MpegTs,
+            Container::Mp4 => Target::Mp4,
+        };
+        Ok(self.remux(video, audio, target).await?)
+    }
+}
+
+impl From<WorkerError> for Unusable {
+    fn from(e: WorkerError) -> Self {
+        match e {
+            WorkerError::Input(why) => Self::Input(why),
+            other => Self::Worker(other.to_string()),
+        }
+    }
 }

@@ -275,6 +275,27 @@ impl Body {
     }
 }
 
+/// The packets of a whole FLV file, for tests.
+#[cfg(test)]
+pub(crate) fn flv_packets(mut file: Bytes) -> Vec<Packet> {
+    let (mut converter, mut packets) = (Converter::default(), vec![]);
+    file = file.slice(13.min(file.len())..);
+    while file.len() >= 11 {
+        let head = file.split_to(11);
+        let size = usize::from(head[1]) << 16 | usize::from(head[2]) << 8 | usize::from(head[3]);
+        let time = u32::from_be_bytes([head[7], head[4], head[5], head[6]]);
+        let body = file.split_to(size);
+        file = file.slice(4..);
+        let tag = match head[0] {
+            8 => converter.audio(time, &body),
+            9 => converter.video(time, &body),
+            _ => Tag::Ignored,
+        };
+        packets.extend(if let Tag::Packet(packet) = tag { Some(packet) } else { None });
+    }
+    packets
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
