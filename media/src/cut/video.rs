@@ -99,7 +99,7 @@ impl Cutter {
             return;
         };
         if self.ends_before(kind, time, unit.data.len(), &known) {
-            self.close(time.pts, Some(time.dts), None, out);
+            self.close(time.pts, None, out);
         }
         match &mut self.video.open {
             Some(open) => {
@@ -118,7 +118,7 @@ impl Cutter {
     pub(super) fn close_here(&mut self, token: Option<u64>, out: &mut Vec<Piece>) -> bool {
         let Some(open) = &self.video.open else { return false };
         let last = open.samples.iter().map(|sample| sample.pts).max().unwrap_or(open.start.0);
-        self.close(Ticks(last) + self.timeline.picture_duration(), None, token, out);
+        self.close(Ticks(last) + self.timeline.picture_duration(), token, out);
         true
     }
 
@@ -180,12 +180,13 @@ impl Cutter {
         self.video.open = Some(open);
     }
 
-    /// Ends the open segment at `end`; the picture after it, if there is one already, is decoded at `next`.
-    fn close(&mut self, end: Ticks, next: Option<Ticks>, token: Option<u64>, out: &mut Vec<Piece>) {
+    /// Ends the open segment at `end`.
+    fn close(&mut self, end: Ticks, token: Option<u64>, out: &mut Vec<Piece>) {
         let Some(mut open) = self.video.open.take() else { return };
-        open.set_durations(next, self.timeline.picture_duration());
+        let step = self.timeline.picture_duration();
         let last = open.samples.iter().map(|sample| sample.pts).max().unwrap_or(open.start.0);
         let end = end.0.max(last + 1).min(open.start.0 + Segment::MAX_DURATION.0);
+        open.set_durations(end - open.start.0, step);
         self.timeline.taken_until(Ticks(end));
         let index = self.next_index;
         self.next_index += 1;
@@ -238,13 +239,14 @@ impl Open {
         self.samples.push(Sample { dts: time.dts.0, pts: time.pts.0, duration: 0, key, data });
     }
 
-    /// Every picture lasts until the next one is decoded.
-    fn set_durations(&mut self, next: Option<Ticks>, step: Ticks) {
-        let mut next = next.map(|next| next.0);
+    /// Every picture lasts until the next one is decoded, and all together as long as the segment.
+    fn set_durations(&mut self, total: i64, step: Ticks) {
+        let first = self.samples.first().map_or(0, |sample| sample.dts);
+        let mut next = first + total;
         for sample in self.samples.iter_mut().rev() {
-            let duration = next.map_or(step.0, |next| next - sample.dts);
+            let duration = if next > sample.dts { next - sample.dts } else { step.0 };
             sample.duration = duration.clamp(1, i64::from(u32::MAX)) as u32;
-            next = Some(sample.dts);
+            next = sample.dts;
         }
     }
 }
