@@ -168,16 +168,18 @@ fn connection_bounds(plan: &Plan) -> connection_limits::ConnectionLimits {
 /// Records are signed by their makers, so gossip signs nothing itself, and the same record is the same message whoever sends it.
 fn record_gossip(plan: &Plan) -> Result<RecordGossip, Box<dyn Error + Send + Sync>> {
     let topic = record_topic(&plan.network).hash();
+    // Gossip wants at least two peers, one of which this node dialed.
+    let degree = plan.degree.max(2);
     let config = gossipsub::ConfigBuilder::default()
         .protocol_id_prefix(names::GOSSIP_PREFIX)
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
         .message_id_fn(|message| MessageId::new(&Hash::of(&message.data).0[..20]))
         .flood_publish(false)
-        .mesh_n(plan.degree)
-        .mesh_n_low((plan.degree * 2 / 3).max(1))
-        .mesh_n_high(plan.degree * 2)
-        .mesh_outbound_min((plan.degree / 3).max(1))
+        .mesh_n(degree)
+        .mesh_n_low((degree * 2 / 3).max(1))
+        .mesh_n_high(degree * 2)
+        .mesh_outbound_min((degree / 3).max(1))
         .max_transmit_size(limits::GOSSIP_FRAME_BYTES)
         .max_transmit_size_for_topic(NodeRecord::MAX_BYTES + limits::GOSSIP_OVERHEAD_BYTES, topic.clone())
         .build()?;

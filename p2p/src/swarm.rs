@@ -42,6 +42,8 @@ pub struct ControlConfig {
     pub bootstrap: Vec<Multiaddr>,
     /// Whether it looks for others on the LAN.
     pub mdns: bool,
+    /// What it says of itself from the first moment.
+    pub draft: RecordDraft,
     /// How often the record is sent anew; `None`: max(10 s, orchestrators / 4 s).
     pub announce: Option<Duration>,
     /// Connections that it seeks by itself.
@@ -64,6 +66,7 @@ impl ControlConfig {
             external: Vec::new(),
             bootstrap: Vec::new(),
             mdns: false,
+            draft: RecordDraft::default(),
             announce: None,
             degree: 6,
             max_connections: 128,
@@ -206,7 +209,7 @@ impl Control {
         check(&config)?;
         let me = identity.peer_key();
         let (commands, requests) = mpsc::channel(COMMANDS);
-        let (draft, drafts) = watch::channel(RecordDraft::default());
+        let (draft, drafts) = watch::channel(config.draft.clone());
         let (mesh, seen, streams) = run::Mesh::start(config, identity, requests, drafts).await?;
         let task = tokio::spawn(mesh.run());
         Ok((Self { commands, draft, seen, streams, me }, task))

@@ -6,7 +6,8 @@ mod world;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use world::{Node, crowded_config, identity, orchestrator, start};
+use p2p::{ControlConfig, RecordDraft};
+use world::{Node, crowded_config, identity, start};
 
 /// Nodes that join at the same time while the mesh is built: their handshakes share the machine.
 const AT_ONCE: usize = 10;
@@ -20,6 +21,9 @@ async fn settled(count: usize) -> Vec<Node> {
         let new = (0..batch).map(|n| join(nodes.len() + n, &nodes));
         let new: Vec<Node> = join_all(new).await;
         nodes.extend(new);
+        if nodes.len() % 50 == 0 {
+            println!("{} nodes after {:.1?}", nodes.len(), from.elapsed());
+        }
     }
     let all = join_all(nodes.iter().map(|node| node.sees_workers(count)));
     all.await;
@@ -30,7 +34,6 @@ async fn settled(count: usize) -> Vec<Node> {
 async fn join(n: usize, nodes: &[Node]) -> Node {
     let bootstrap = nodes.get(n / 2).map(Node::addr);
     let node = start(crowded_config(bootstrap.as_slice()), identity(n as u16)).await;
-    node.control.announce(orchestrator(0));
     if bootstrap.is_some() {
         node.nears("anybody", |near| !near.is_empty()).await;
     }
@@ -40,7 +43,8 @@ async fn join(n: usize, nodes: &[Node]) -> Node {
 /// How long a newcomer that knows one address needs to know all orchestrators.
 async fn joiner_knows_all(nodes: &[Node]) -> Duration {
     let from = Instant::now();
-    let joiner = start(crowded_config(&[nodes[nodes.len() / 3].addr()]), identity(9999)).await;
+    let config = crowded_config(&[nodes[nodes.len() / 3].addr()]);
+    let joiner = start(ControlConfig { draft: RecordDraft::default(), ..config }, identity(9999)).await;
     joiner.sees_workers(nodes.len()).await;
     from.elapsed()
 }

@@ -114,6 +114,7 @@ impl Mesh {
         own.change(|facts| {
             facts.listening = listening;
             facts.external = config.external.clone();
+            facts.draft = config.draft.clone();
             facts.reach.relay = !config.external.is_empty();
         });
         let mesh = Self {
