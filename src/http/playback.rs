@@ -29,6 +29,12 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
             .route(web::head().to(livepeer_master))
             .route(web::method(actix_web::http::Method::OPTIONS).to(preflight)),
     );
+    app.service(
+        web::resource("/stream/{stream}/{rendition:[^/]+\\.m3u8}")
+            .route(web::get().to(livepeer_rendition))
+            .route(web::head().to(livepeer_rendition))
+            .route(web::method(actix_web::http::Method::OPTIONS).to(preflight)),
+    );
     app.service(read("/stream/{stream}/{path:.+}"));
 }
 
@@ -54,11 +60,28 @@ async fn stream(path: web::Path<(String, String)>, site: web::Data<Site>) -> Htt
 
 /// Livepeer's address of a master playlist; those in it are relative to ours.
 async fn livepeer_master(name: web::Path<String>) -> HttpResponse {
-    let name = name.trim_end_matches(".m3u8");
-    match name.parse::<StreamId>() {
+    moved(name.trim_end_matches(".m3u8"), "master.m3u8")
+}
+
+/// Livepeer's address of a rendition's playlist.
+async fn livepeer_rendition(path: web::Path<(String, String)>) -> HttpResponse {
+    let (stream, file) = path.into_inner();
+    let name = file.trim_end_matches(".m3u8");
+    if name == "master" {
+        return moved(&stream, &file);
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    if !name.bytes().all(plain) {
+        return refuse(HttpResponse::NotFound(), "there is no such rendition");
+    }
+    moved(&stream, &format!("{name}/index.m3u8"))
+}
+
+fn moved(stream: &str, path: &str) -> HttpResponse {
+    match stream.parse::<StreamId>() {
         Ok(id) => {
             let mut moved = HttpResponse::TemporaryRedirect();
-            cors(&mut moved).insert_header((header::LOCATION, format!("/live/{id}/master.m3u8")));
+            cors(&mut moved).insert_header((header::LOCATION, format!("/live/{id}/{path}")));
             moved.finish()
         }
         Err(e) => refuse(HttpResponse::NotFound(), e),

@@ -35,6 +35,8 @@ enum BadPush {
     Header(&'static str, &'static str),
     #[error("the header Livepeer-Transcode-Configuration cannot be used: {0}")]
     Configuration(#[from] BadConfiguration),
+    #[error("a web page cannot push segments: use a program that sends no Origin header")]
+    WebPage,
     #[error("the segment is empty")]
     Empty,
     #[error("the segment exceeds {MAX_BODY} bytes: push shorter segments")]
@@ -70,6 +72,10 @@ async fn push(
     body: Payload,
     site: &Site,
 ) -> Result<HttpResponse, BadPush> {
+    // Any page that the operator has open could otherwise publish on this node by a POST that needs no permission.
+    if request.headers().contains_key(header::ORIGIN) {
+        return Err(BadPush::WebPage);
+    }
     let push = site.push.as_ref().ok_or(BadPush::NoIngest)?;
     let (seq, container) =
         segment_name(file).ok_or_else(|| BadPush::Path(file.chars().take(64).collect()))?;
@@ -169,6 +175,7 @@ fn status(why: &BadPush) -> StatusCode {
         | BadPush::Configuration(_)
         | BadPush::Empty
         | BadPush::Broken(_) => StatusCode::BAD_REQUEST,
+        BadPush::WebPage => StatusCode::FORBIDDEN,
         BadPush::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         BadPush::TooSlow => StatusCode::REQUEST_TIMEOUT,
         BadPush::NoIngest => StatusCode::SERVICE_UNAVAILABLE,

@@ -63,7 +63,7 @@ struct World {
 }
 
 impl World {
-    async fn new() -> Self {
+    fn new() -> Self {
         let view = Arc::new(View { state: Mutex::default(), traces: broadcast::channel(16).0 });
         let site = Site { library: Library::new(), view: view.clone(), push: None };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -89,7 +89,7 @@ fn header<'a>(response: &'a reqwest::Response, name: &str) -> &'a str {
 
 #[actix::test]
 async fn every_endpoint_of_the_description_answers() {
-    let world = World::new().await;
+    let world = World::new();
     let document: serde_json::Value = world.get("/api/v1/openapi.json").await.json().await.unwrap();
     for path in document["paths"].as_object().unwrap().keys() {
         let path = path.replace("{stream}", "me").replace("{path}", "master.m3u8");
@@ -106,7 +106,7 @@ async fn every_endpoint_of_the_description_answers() {
 
 #[actix::test]
 async fn the_state_has_the_names_that_were_agreed() {
-    let world = World::new().await;
+    let world = World::new();
     world.view.state.lock().unwrap().mesh.nodes.push(MeshNode { is_self: true, ..MeshNode::default() });
     let state: serde_json::Value = world.get("/api/v1/state").await.json().await.unwrap();
     let of =
@@ -134,7 +134,7 @@ async fn the_state_has_the_names_that_were_agreed() {
 
 #[actix::test]
 async fn any_page_may_play_and_none_may_ask_more() {
-    let world = World::new().await;
+    let world = World::new();
     let preflight = world.ask(Method::OPTIONS, "/live/me/master.m3u8").await;
     assert_eq!(preflight.status(), StatusCode::NO_CONTENT);
     assert_eq!(header(&preflight, "access-control-allow-origin"), "*");
@@ -148,6 +148,9 @@ async fn any_page_may_play_and_none_may_ask_more() {
     assert_eq!(header(&world.get("/api/v1/state").await, "access-control-allow-origin"), "");
     let moved = world.get("/stream/me.m3u8").await;
     assert_eq!(header(&moved, "location"), "/live/me/master.m3u8");
+    let moved = world.get("/stream/me/240p.m3u8").await;
+    assert_eq!(header(&moved, "location"), "/live/me/240p/index.m3u8");
+    assert_eq!(world.get("/stream/me/%0d%0aX.m3u8").await.status(), StatusCode::NOT_FOUND);
     let deleted = world.ask(Method::DELETE, "/live/me/0.ts").await;
     assert_eq!(deleted.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert!(header(&deleted, "allow").contains("PUT"));
@@ -155,7 +158,7 @@ async fn any_page_may_play_and_none_may_ask_more() {
 
 #[actix::test]
 async fn the_page_is_there_and_nothing_outside_it() {
-    let world = World::new().await;
+    let world = World::new();
     let page = world.get("/").await;
     assert_eq!((page.status(), header(&page, "content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
     assert!(page.text().await.unwrap().contains("livemesh"));
@@ -168,7 +171,7 @@ async fn the_page_is_there_and_nothing_outside_it() {
 
 #[actix::test]
 async fn explain_is_an_answer_or_a_reason() {
-    let world = World::new().await;
+    let world = World::new();
     let traces: Vec<SegmentTrace> = world.get("/api/v1/streams/me/explain").await.json().await.unwrap();
     assert_eq!(traces, [trace(7)]);
     assert_eq!(world.get("/api/v1/streams/you/explain").await.status(), StatusCode::NOT_FOUND);
@@ -177,7 +180,7 @@ async fn explain_is_an_answer_or_a_reason() {
 
 #[actix::test]
 async fn events_bring_the_state_at_once_and_each_segment() {
-    let world = World::new().await;
+    let world = World::new();
     let mut events = world.get("/api/v1/events").await;
     assert_eq!(header(&events, "content-type"), "text/event-stream");
     let mut said = String::new();
@@ -198,7 +201,7 @@ async fn events_bring_the_state_at_once_and_each_segment() {
 
 #[actix::test]
 async fn followers_are_bounded_and_places_come_back() {
-    let world = World::new().await;
+    let world = World::new();
     let mut pages = vec![];
     for _ in 0..events::FOLLOWERS {
         let page = world.get("/api/v1/events").await;
@@ -213,7 +216,7 @@ async fn followers_are_bounded_and_places_come_back() {
 
 #[actix::test]
 async fn a_node_without_ingest_says_so() {
-    let world = World::new().await;
+    let world = World::new();
     let refused = world.ask(Method::PUT, "/live/me/0.ts").await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(refused.text().await.unwrap().contains("takes no streams"));
@@ -221,7 +224,7 @@ async fn a_node_without_ingest_says_so() {
 
 #[actix::test]
 async fn strangers_get_an_error_or_the_end_and_others_are_served() {
-    let world = World::new().await;
+    let world = World::new();
     let huge = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(300_000));
     let headers = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(5000));
     let rubbish: &[&[u8]] =

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::ingest::Via;
 use async_trait::async_trait;
 use media::packet::Packet;
 use media::worker::Workers;

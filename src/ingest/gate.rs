@@ -105,3 +105,38 @@ impl Gate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actors::ingest::{Config, Keys};
+
+    use super::*;
+    use crate::ingest::testing::{Taken, answering, http};
+
+    fn visitor(key: Option<&str>) -> Visitor {
+        let (url, from) = ("rtmp://h/live/me".into(), "somebody".into());
+        Visitor { url, name: "me".into(), key: key.map(str::to_owned), via: Via::Rtmp, from, ladder: None }
+    }
+
+    #[actix::test]
+    async fn the_webhook_renames_gives_a_key_and_sets_the_ladder() {
+        let reply = r#"{"manifestID":"you","streamKey":"k","presets":["P144p30fps16x9"]}"#;
+        let (hook, asked) = answering(http("200 OK", reply)).await;
+        let (taken, keys) = (Taken::new(), Keys::Shared(vec!["k".into()]));
+        let (gate, _ingest) = taken.gate(Config { keys, ..Config::default() }, Some(hook));
+        let opened = gate.open(visitor(None)).await.unwrap();
+        assert_eq!(opened.stream.as_str(), "you");
+        assert!(asked.await.unwrap().contains("rtmp://h/live/me"));
+        assert_eq!(taken.of("you").ladder.unwrap().profiles()[0].name, "P144p30fps16x9");
+    }
+
+    #[actix::test]
+    async fn whom_the_webhook_denies_never_becomes_a_stream_but_the_operators_file_is_not_asked_for() {
+        let (hook, _asked) = answering(http("401 Unauthorized", "")).await;
+        let taken = Taken::new();
+        let (gate, _ingest) = taken.gate(Config::default(), Some(hook));
+        assert!(matches!(gate.open(visitor(None)).await, Err(Turned::Denied(Denied::Status(401)))));
+        assert!(taken.names().is_empty());
+        assert!(gate.open(Visitor::file(&"mine".parse().unwrap(), "a.mp4".into())).await.is_ok());
+    }
+}

@@ -161,21 +161,24 @@ impl Connection {
     async fn run(mut self) {
         // Answers are small and awaited; a failure only makes them later.
         let _ = self.socket.set_nodelay(true);
-        match self.drive().await {
-            Ok(()) => tracing::debug!("connection closed"),
-            Err(why) => {
-                tracing::info!("connection ended: {why}");
-                // What cannot be said is in the log.
-                let _ = timeout(self.limits.handshake.min(FAREWELL), self.say_goodbye(&why)).await;
-            }
+        let ended = self.drive().await;
+        // The stream is free for whoever comes next.
+        self.opened = None;
+        if let Err(why) = &ended {
+            tracing::info!("connection ended: {why}");
         }
+        // What cannot be said is in the log.
+        let _ = timeout(self.limits.handshake.min(FAREWELL), self.say_goodbye(ended)).await;
     }
 
-    /// Tells the peer why, and takes what it still sends: closing with unread bytes would void what was said.
-    async fn say_goodbye(&mut self, why: &Ended) -> Result<(), Ended> {
-        self.session.refuse(why.to_string())?;
-        self.flush().await?;
-        self.socket.shutdown().await?;
+    /// Tells the peer why, if there is a why, and takes what it still sends: closing with unread bytes would void what was
+    /// said, and look like a failure to a publisher that is about to say goodbye itself.
+    async fn say_goodbye(&mut self, ended: Result<(), Ended>) -> Result<(), Ended> {
+        if let Err(why) = ended {
+            self.session.refuse(why.to_string())?;
+            self.flush().await?;
+            self.socket.shutdown().await?;
+        }
         let mut rest = vec![0; READ];
         while self.socket.read(&mut rest).await? > 0 {}
         Ok(())

@@ -10,6 +10,8 @@ use futures::future::BoxFuture;
 use media::packet::Packet;
 use protocol::StreamId;
 use protocol::ladder::LadderPlan;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 
 use super::gate::Gate;
@@ -119,4 +121,25 @@ impl RunningStream for Sink {
         self.taken.note(&self.stream, |took| took.finished = true);
         Box::pin(async { 1 })
     }
+}
+
+/// A webhook that answers once, and what it was asked.
+pub(crate) async fn answering(answer: String) -> (Webhook, tokio::task::JoinHandle<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/auth?secret=1", listener.local_addr().unwrap()).parse().unwrap();
+    let asked = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = vec![];
+        while !request.ends_with(b"}") {
+            socket.read_buf(&mut request).await.unwrap();
+        }
+        socket.write_all(answer.as_bytes()).await.unwrap();
+        String::from_utf8(request).unwrap()
+    });
+    (Webhook::new(url).unwrap(), asked)
+}
+
+/// An HTTP answer.
+pub(crate) fn http(status: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }

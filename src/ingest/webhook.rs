@@ -158,30 +158,8 @@ fn unreachable(e: reqwest::Error) -> Denied {
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-
     use super::*;
-
-    /// A webhook that answers once, and what it was asked.
-    async fn answering(answer: String) -> (Webhook, tokio::task::JoinHandle<String>) {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/auth?secret=1", listener.local_addr().unwrap()).parse().unwrap();
-        let asked = tokio::spawn(async move {
-            let (mut socket, _) = listener.accept().await.unwrap();
-            let mut request = vec![];
-            while !request.ends_with(b"}") {
-                socket.read_buf(&mut request).await.unwrap();
-            }
-            socket.write_all(answer.as_bytes()).await.unwrap();
-            String::from_utf8(request).unwrap()
-        });
-        (Webhook::new(url).unwrap(), asked)
-    }
-
-    fn http(status: &str, body: &str) -> String {
-        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
-    }
+    use crate::ingest::testing::{answering, http};
 
     #[tokio::test]
     async fn an_empty_answer_allows_and_a_full_one_configures() {

@@ -12,7 +12,7 @@ use actors::dispatcher::trace::SegmentTrace;
 use actors::ingest::{Config, Died, Ingest, Keys, Open, RunningStream, StreamFactory, StreamHandle, Via};
 use actors::publisher::messages::Made;
 use actors::publisher::{Library, Publisher, PublisherConfig};
-use actors::segmenter::messages::{Attach, Detached, Finish};
+use actors::segmenter::messages::{Attach, Finish};
 use actors::segmenter::{Segmenter, SegmenterConfig};
 use async_trait::async_trait;
 use bytes::{Buf, Bytes};
@@ -138,11 +138,6 @@ impl Handler<Dispatch> for Mirror {
     }
 }
 
-impl Handler<Detached> for Mirror {
-    type Result = ();
-    fn handle(&mut self, _: Detached, _: &mut Context<Self>) {}
-}
-
 impl StreamFactory for Streams {
     fn start(&self, stream: &StreamId, first_seq: u64, ladder: Option<LadderPlan>) -> StreamHandle {
         let publisher = Publisher::new(PublisherConfig::new(stream.clone()), self.library.clone()).start();
@@ -155,8 +150,7 @@ impl StreamFactory for Streams {
         };
         let (cut, audio, end) =
             (publisher.clone().recipient(), publisher.clone().recipient(), publisher.recipient());
-        let (dispatch, detached) = (mirror.clone().recipient(), mirror.recipient());
-        let segmenter = Segmenter::new(config, cut, audio, end, dispatch, detached).start();
+        let segmenter = Segmenter::new(config, cut, audio, end, mirror.recipient()).start();
         Box::new(Running { attach: segmenter.clone().recipient(), finish: segmenter.recipient() })
     }
 }
@@ -186,11 +180,11 @@ struct World {
 }
 
 impl World {
-    async fn new() -> Self {
-        Self::with(Config::default(), Limits::default(), true).await
+    fn new() -> Self {
+        Self::with(Config::default(), Limits::default(), true)
     }
 
-    async fn with(config: Config, limits: Limits, works: bool) -> Self {
+    fn with(config: Config, limits: Limits, works: bool) -> Self {
         let library = Library::new();
         let ingest = Ingest::new(config, Arc::new(Streams { library: library.clone(), works })).start();
         let gate = Gate::new(ingest.clone().recipient(), ingest.clone().recipient(), None);
@@ -247,7 +241,7 @@ fn parts(content_type: &str, mut body: Bytes) -> Vec<(String, String, Bytes)> {
 
 #[actix::test]
 async fn pushed_segments_come_back_as_renditions_with_the_sources_audio() {
-    let world = World::new().await;
+    let world = World::new();
     for (seq, segment) in segments("ts", H264).await.into_iter().enumerate() {
         let request = world.push(&format!("/live/me/{seq}.ts"), segment).header("Accept", "multipart/mixed");
         let answer = request
@@ -269,11 +263,24 @@ async fn pushed_segments_come_back_as_renditions_with_the_sources_audio() {
     }
     let info = &world.library.streams()[0];
     assert_eq!((info.next_seq, info.missing, info.audio), (3, 0, true));
+    let get = async |path: &str| {
+        let answer =
+            world.client.get(format!("http://{}/live/me/{path}", world.address)).send().await.unwrap();
+        let of = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        let head =
+            (answer.status(), of("content-type"), of("cache-control"), of("access-control-allow-origin"));
+        (head, answer.text().await.unwrap_or_default())
+    };
+    let ok = |kind: &str, cache: &str| (StatusCode::OK, kind.to_owned(), cache.to_owned(), "*".to_owned());
+    let (head, master) = get("master.m3u8").await;
+    assert_eq!(head, ok("application/vnd.apple.mpegurl", "no-store"));
+    assert!(master.contains("RESOLUTION=640x360"), "{master}");
+    assert_eq!(get("source/1.m4s").await.0, ok("video/mp4", "public, max-age=31536000, immutable"));
 }
 
 #[actix::test]
 async fn mp4_is_taken_and_without_the_accept_header_the_reply_is_empty() {
-    let world = World::new().await;
+    let world = World::new();
     let ladder = r#"{"profiles":[{"name":"tiny","width":320,"height":180,"bitrate":200000}]}"#;
     let request = world.push("/live/me/0.mp4", segments("mp4", H264).await.remove(0));
     let answer = request.header("Livepeer-Transcode-Configuration", ladder).send().await.unwrap();
@@ -284,7 +291,7 @@ async fn mp4_is_taken_and_without_the_accept_header_the_reply_is_empty() {
 #[actix::test]
 async fn a_stream_that_nobody_pushes_any_more_ends() {
     let limits = Limits { idle: Duration::from_millis(10), ..Limits::default() };
-    let world = World::with(Config::default(), limits, true).await;
+    let world = World::with(Config::default(), limits, true);
     let segment = segments("ts", H264).await.remove(0);
     assert_eq!(world.refused("/live/me/0.ts", segment).await.0, StatusCode::OK);
     let ended = async {
@@ -297,7 +304,7 @@ async fn a_stream_that_nobody_pushes_any_more_ends() {
 
 #[actix::test]
 async fn without_orchestrators_the_pusher_is_told() {
-    let world = World::with(Config::default(), Limits::default(), false).await;
+    let world = World::with(Config::default(), Limits::default(), false);
     let (status, why) = world.refused("/live/me/0.ts", segments("ts", H264).await.remove(0)).await;
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert!(why.contains("No sessions available"), "{why}");
@@ -306,8 +313,7 @@ async fn without_orchestrators_the_pusher_is_told() {
 #[actix::test]
 async fn a_dozen_bad_pushes_get_a_reason_each_and_the_other_stream_goes_on() {
     let keys = Keys::Shared(vec!["k".into()]);
-    let world =
-        World::with(Config { keys, max_streams: 2, ..Config::default() }, Limits::default(), true).await;
+    let world = World::with(Config { keys, max_streams: 2, ..Config::default() }, Limits::default(), true);
     let good = segments("ts", H264).await;
     assert_eq!(world.refused("/live/witness/0.ts?key=k", good[0].clone()).await.0, StatusCode::OK);
 
@@ -342,6 +348,14 @@ async fn a_dozen_bad_pushes_get_a_reason_each_and_the_other_stream_goes_on() {
         said((answer.status(), answer.text().await.unwrap()), bad, name);
     }
 
+    let page = world
+        .push("/live/x/0.ts?key=k", good[0].clone())
+        .header("Origin", "http://elsewhere")
+        .send()
+        .await
+        .unwrap();
+    said((page.status(), page.text().await.unwrap()), StatusCode::FORBIDDEN, "web page");
+
     let open = |name: &str| Open {
         stream: name.parse().unwrap(),
         key: Some("k".into()),
@@ -366,8 +380,8 @@ async fn a_dozen_bad_pushes_get_a_reason_each_and_the_other_stream_goes_on() {
     tokio::time::timeout(SOON, slow.read_buf(&mut answer)).await.expect("no answer to a slow body").unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
 
-    for seq in 1..3 {
-        let answer = world.refused(&format!("/live/witness/{seq}.ts?key=k"), good[seq].clone()).await;
+    for (seq, segment) in good.into_iter().enumerate().skip(1) {
+        let answer = world.refused(&format!("/live/witness/{seq}.ts?key=k"), segment).await;
         assert_eq!(answer.0, StatusCode::OK, "{}", answer.1);
     }
     let witness = world.library.streams().into_iter().find(|s| s.id.as_str() == "witness").unwrap();

@@ -36,7 +36,7 @@ impl Address {
 }
 
 fn clip(part: &str) -> &str {
-    part.get(..MAX_PART).unwrap_or_else(|| if part.len() <= MAX_PART { part } else { "" })
+    if part.len() <= MAX_PART { part } else { part.get(..MAX_PART).unwrap_or("") }
 }
 
 fn split_query(part: &str) -> (&str, &str) {
