@@ -29,6 +29,8 @@ pub(super) struct State {
     waiting: VecDeque<Waiting>,
     /// Presentation time of the newest frame.
     newest: Option<Ticks>,
+    /// Where the newest frame ends: none may start before, whatever its parameters.
+    heard: Ticks,
 }
 
 /// Parameters in use.
@@ -92,11 +94,13 @@ impl Cutter {
         }
         let (pts, jump) = self.timeline.audio(frame.pts, grid.frame());
         self.counts.clock_jumps += u64::from(jump);
-        let Some(number) = grid.place(pts) else {
+        let heard = self.audio.heard;
+        let Some(number) = grid.place(pts).filter(|&number| grid.ticks(number) >= heard) else {
             self.counts.overlapping_audio += 1;
             return;
         };
         let pts = grid.ticks(number);
+        self.audio.heard = grid.ticks(number.saturating_add(i64::from(known.info.frame_samples)));
         self.audio.newest = Some(pts);
         self.audio.queue.push_back(Frame { known: known.clone(), pts, number, data: frame.data });
         if self.audio.queue.len() > MAX_QUEUE {

@@ -419,6 +419,25 @@ fn video_without_audio_waits_for_none() {
 }
 
 #[test]
+fn audio_parameters_that_come_and_go_never_overlap() {
+    let mut packets = clip();
+    let other = Packet::AudioConfig(AudioConfig { asc: Bytes::from_static(&[0x12, 0x10]) });
+    let config = packets[1].clone();
+    packets.insert(201, other);
+    packets.insert(211, config);
+    for packet in &mut packets[212..260] {
+        if let Packet::Audio(frame) = packet {
+            frame.pts = frame.pts.map(|pts| pts - Ticks(20_000));
+        }
+    }
+    let cuts = cut(packets);
+    assert!(cuts.counts.overlapping_audio > 0);
+    for part in cuts.audios.iter().filter_map(|audio| audio.part.as_ref()) {
+        assert!(fmp4::audio_segment(&part.config, 1, &part.samples).is_ok());
+    }
+}
+
+#[test]
 fn a_reconnect_continues_with_a_discontinuity() {
     let again = std::iter::once(Packet::Discontinuity).chain(shifted(clip(), -77 * SECOND));
     let cuts = cut(clip().into_iter().chain(again));

@@ -89,7 +89,7 @@ fn missing_times_are_filled_in() {
     let mut timeline = Timeline::new();
     let times: Vec<_> = (0..10)
         .map(|n| {
-            let told = (n < 3 || n > 6).then_some(Ticks(n * 3600));
+            let told = (!(3..=6).contains(&n)).then_some(Ticks(n * 3600));
             timeline.video(told, told, false).dts.0 - START.0
         })
         .collect();
