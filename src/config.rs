@@ -103,6 +103,9 @@ pub(crate) struct Broadcast {
     pub(crate) record: Option<PathBuf>,
     /// Most that is paid for a pixel.
     pub(crate) max_price: Option<PricePerPixel>,
+    /// How long a segment may take at most, where nobody watches live.
+    #[serde(skip)]
+    pub(crate) patience: Option<Duration>,
 }
 
 /// Flags of everything that starts a node; each has its `LIVEMESH_*` variable.
@@ -110,13 +113,13 @@ pub(crate) struct Broadcast {
 pub(crate) struct NodeArgs {
     /// Configuration file (TOML) [default: livemesh.toml in the data directory, if it is there]
     #[arg(long, env = "LIVEMESH_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
+    pub(crate) config: Option<PathBuf>,
     /// Where identity and scores are kept [default: ~/.livemesh]
     #[arg(long, env = "LIVEMESH_DATA_DIR", value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Name shown to people
     #[arg(long, env = "LIVEMESH_NAME")]
-    name: Option<String>,
+    pub(crate) name: Option<String>,
     /// What the node does [default: both]
     #[arg(long, env = "LIVEMESH_ROLES", value_enum, value_delimiter = ',')]
     pub(crate) roles: Option<Vec<Role>>,
@@ -128,7 +131,7 @@ pub(crate) struct NodeArgs {
     pub(crate) media: Option<SocketAddr>,
     /// IP address under which others reach this node; may be repeated
     #[arg(long, env = "LIVEMESH_EXTERNAL", value_name = "IP", value_delimiter = ',')]
-    external: Vec<IpAddr>,
+    pub(crate) external: Vec<IpAddr>,
     /// Address of a node to begin with, such as /ip4/192.0.2.7/udp/4935/quic-v1; may be repeated
     #[arg(long, env = "LIVEMESH_BOOTSTRAP", value_name = "MULTIADDR", value_delimiter = ',')]
     pub(crate) bootstrap: Vec<String>,
@@ -137,7 +140,7 @@ pub(crate) struct NodeArgs {
     pub(crate) no_mdns: bool,
     /// Name of the network
     #[arg(long, env = "LIVEMESH_NETWORK")]
-    network: Option<String>,
+    pub(crate) network: Option<String>,
     /// Works with orchestrators without proven stake. So far the only way: stake is not checked yet
     #[arg(long, env = "LIVEMESH_ALLOW_UNSTAKED")]
     pub(crate) allow_unstaked: bool,
@@ -152,10 +155,10 @@ pub(crate) struct NodeArgs {
     pub(crate) no_rtmp: bool,
     /// Accepted stream key; may be repeated [default: any]
     #[arg(long = "stream-key", env = "LIVEMESH_STREAM_KEYS", value_name = "KEY", value_delimiter = ',', hide_env_values = true)]
-    stream_keys: Vec<String>,
+    pub(crate) stream_keys: Vec<String>,
     /// Livepeer's auth webhook: asked before a stream is accepted
     #[arg(long, env = "LIVEMESH_AUTH_WEBHOOK", value_name = "URL")]
-    auth_webhook: Option<String>,
+    pub(crate) auth_webhook: Option<String>,
     /// Ladder as Livepeer's JSON profiles [default: 240p, 360p, 480p, 720p]
     #[arg(long, env = "LIVEMESH_PROFILES", value_name = "FILE")]
     pub(crate) profiles: Option<PathBuf>,
@@ -167,10 +170,10 @@ pub(crate) struct NodeArgs {
     pub(crate) capacity: Option<u32>,
     /// Wei asked for a pixel [default: 0]
     #[arg(long, env = "LIVEMESH_PRICE", value_name = "WEI")]
-    price: Option<u64>,
+    pub(crate) price: Option<u64>,
     /// Most wei paid for a pixel [default: any]
     #[arg(long, env = "LIVEMESH_MAX_PRICE", value_name = "WEI")]
-    max_price: Option<u64>,
+    pub(crate) max_price: Option<u64>,
 }
 
 /// One of a node's roles.
@@ -346,6 +349,7 @@ impl NodeArgs {
                 ladder: profiles.map_or_else(|| Ok(LadderPlan::default()), |path| read_profiles(&path))?,
                 record: self.record.clone().or(file.broadcast.record),
                 max_price,
+                patience: None,
             },
         })
     }

@@ -25,7 +25,7 @@ pub(crate) struct Metrics {
     pub(crate) publisher: PublisherMetrics,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Figures {
     sessions: Gauge,
     emerged: Counter,
@@ -37,8 +37,8 @@ struct Figures {
     swaps: Counter,
     hedges: Counter,
     asks: Family<Outcome, Counter>,
-    latency: Family<(), Histogram, fn() -> Histogram>,
-    source_duration: Family<(), Histogram, fn() -> Histogram>,
+    latency: Histogram,
+    source_duration: Histogram,
     capacity: Gauge,
     load: Gauge,
     mil_pixels: Counter<f64, std::sync::atomic::AtomicU64>,
@@ -55,17 +55,37 @@ struct Outcome {
     outcome: &'static str,
 }
 
-fn latency() -> Histogram {
-    Histogram::new(LATENCY)
+impl Default for Figures {
+    fn default() -> Self {
+        Self {
+            sessions: Gauge::default(),
+            emerged: Counter::default(),
+            appeared: Counter::default(),
+            transcoded: Counter::default(),
+            all_appeared: Counter::default(),
+            failed: Counter::default(),
+            retried: Counter::default(),
+            swaps: Counter::default(),
+            hedges: Counter::default(),
+            asks: Family::default(),
+            latency: Histogram::new(LATENCY),
+            source_duration: Histogram::new(LATENCY),
+            capacity: Gauge::default(),
+            load: Gauge::default(),
+            mil_pixels: Counter::default(),
+            declined: Counter::default(),
+            served: Counter::default(),
+            served_failed: Counter::default(),
+            nodes: Gauge::default(),
+            orchestrators: Gauge::default(),
+            last: Mutex::default(),
+        }
+    }
 }
 
 impl Metrics {
     pub(crate) fn new(capacity: u32) -> Self {
-        let figures = Figures {
-            latency: Family::new_with_constructor(latency),
-            source_duration: Family::new_with_constructor(latency),
-            ..Figures::default()
-        };
+        let figures = Figures::default();
         figures.capacity.set(i64::from(capacity));
         let publisher = PublisherMetrics::default();
         let mut registry = Registry::default();
@@ -80,7 +100,7 @@ impl Metrics {
         let Some(outcome) = trace.outcome else { return };
         f.emerged.inc();
         f.appeared.inc();
-        f.source_duration.get_or_create(&()).observe(trace.duration_ms as f64 / 1000.0);
+        f.source_duration.observe(trace.duration_ms as f64 / 1000.0);
         let made = trace.renditions.iter().filter(|r| r.by.is_some()).count() as u64;
         f.transcoded.inc_by(made);
         f.failed.inc_by(trace.renditions.len() as u64 - made);
@@ -88,7 +108,7 @@ impl Metrics {
             f.all_appeared.inc();
         }
         if let Some(ms) = trace.latency_ms {
-            f.latency.get_or_create(&()).observe(ms as f64 / 1000.0);
+            f.latency.observe(ms as f64 / 1000.0);
         }
         let hedges = trace.asks.iter().filter(|ask| ask.hedge).count();
         f.hedges.inc_by(hedges as u64);

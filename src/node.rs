@@ -11,19 +11,20 @@ use actors::clock::Clock;
 use actors::dispatcher::actor::SharedScores;
 use actors::dispatcher::log::TraceLog;
 use actors::ingest::{self, Ingest, Keys};
+use actors::ports::SharedWorker;
 use actors::publisher::Library;
 use actors::supervise::{Group, Policy, Slot};
 use actors::transcoder::actor::{Load, Transcoder};
 use actors::transcoder::messages::Take;
 use actors::verifier::actor::Verifier;
 use actors::{dispatcher, transcoder};
+use media::transcode::Capabilities;
 use media::worker::{WorkerConfig, Workers};
 use p2p::media::{Fallback, MediaConfig, MediaEndpoint};
 use p2p::{Control, ControlConfig, Identity, RecordDraft};
 use protocol::record::{Roles, Work};
 use protocol::Ticks;
 use serde::{Deserialize, Serialize};
-use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -111,6 +112,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
     let fallback = Fallback::new(control.streams(), &MediaConfig::default())?;
     let mesh = Arc::new(MeshAdapter::new(control.clone(), media.clone(), fallback.clone()));
     let workers = Arc::new(start_workers(&config).await?);
+    let found = workers.probe().await?;
 
     let score_file = ScoreFile::new(&config.data_dir);
     let scores: SharedScores = Arc::new(Mutex::new(score_file.load()));
@@ -118,10 +120,13 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
     let metrics = Metrics::new(if config.roles.orchestrator { config.orchestrator.capacity } else { 0 });
     let (load, load_seen) = watch::channel(Load::default());
 
+    if config.roles.orchestrator && found.encoders.is_empty() {
+        return Err("FFmpeg has no H.264 encoder, so this node cannot be an orchestrator: see livemesh doctor".into());
+    }
     let mut groups = Vec::new();
     let transcoder = config.roles.orchestrator.then(|| {
         let group = group("orchestrator", &fatal);
-        let worker = WorkerAdapter::shared(Arc::clone(&workers));
+        let worker: SharedWorker = Arc::new(WorkerAdapter::new(&workers));
         let admission = transcoder::core::Config { capacity: config.orchestrator.capacity, price: config.orchestrator.price };
         let slot = group.keep("transcoder", move || Transcoder::new(admission, worker.clone(), key.clone(), load.clone()));
         groups.push(group);
@@ -130,7 +135,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
     let take: Option<Recipient<Take>> = transcoder.as_ref().map(Slot::recipient);
     let mut tasks = vec![
         tokio::spawn(serve(media.clone(), fallback, take.clone())),
-        tokio::spawn(announce(Arc::clone(&config), control.clone(), media.local_addr()?, load_seen.clone())),
+        tokio::spawn(announce(Arc::clone(&config), found, control.clone(), media.local_addr()?, load_seen.clone())),
         tokio::spawn(count(metrics.clone(), traces.clone(), load_seen.clone())),
     ];
 
@@ -164,7 +169,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
             plan: config.broadcast.ladder.clone(),
             target: Ticks::from_millis(config.ingest.segment.as_millis() as i64),
             record: config.broadcast.record.clone(),
-            dispatcher: dispatcher::core::Config { max_price: config.broadcast.max_price, ..Default::default() },
+            dispatcher: dispatching(&config),
             mesh,
             scores: Arc::clone(&scores),
             verifier: verifier.recipient(),
@@ -261,10 +266,14 @@ pub(crate) async fn stop_signal() {
     });
 }
 
-/// Resolves when standard input closes.
+/// Resolves when standard input closes. The thread that waits for it ends with the process.
 pub(crate) async fn stdin_closed() {
-    let (mut stdin, mut scratch) = (tokio::io::stdin(), [0; 64]);
-    while matches!(stdin.read(&mut scratch).await, Ok(n) if n > 0) {}
+    let (closed, wait) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        drop(closed);
+    });
+    let _ = wait.await;
 }
 
 async fn within<T>(what: &str, step: impl Future<Output = T>) {
@@ -307,7 +316,7 @@ fn multiaddr(addr: &SocketAddr, identity: &Identity) -> String {
 async fn start_workers(config: &Config) -> Result<Workers, Failure> {
     let count = if config.roles.orchestrator { config.orchestrator.capacity as usize } else { 1 };
     let program = std::env::current_exe()?;
-    Ok(Workers::start(WorkerConfig { count, ..WorkerConfig::new(program, ["worker"]) }).await?)
+    Ok(Workers::start(WorkerConfig::new(program, vec!["worker".into()], count)).await?)
 }
 
 fn start_ingest(config: &Config, streams: Streams) -> Addr<Ingest> {
@@ -320,13 +329,28 @@ fn start_ingest(config: &Config, streams: Streams) -> Addr<Ingest> {
     actix::Actor::start(Ingest::new(rules, Arc::new(streams)))
 }
 
+fn dispatching(config: &Config) -> dispatcher::core::Config {
+    let usual = dispatcher::core::Config::default();
+    dispatcher::core::Config {
+        max_price: config.broadcast.max_price,
+        patience_min: config.broadcast.patience.unwrap_or(usual.patience_min),
+        ..usual
+    }
+}
+
 fn listen_tcp(addr: SocketAddr, what: &str, flag: &str) -> Result<TcpListener, Failure> {
     TcpListener::bind(addr)
         .map_err(|e| format!("cannot listen for {what} on {addr} ({e}): end what uses it, or give {flag}").into())
 }
 
 /// Tells the mesh what this node does, and its load when that has changed.
-async fn announce(config: Arc<Config>, control: Control, media: SocketAddr, mut load: watch::Receiver<Load>) {
+async fn announce(
+    config: Arc<Config>,
+    found: Capabilities,
+    control: Control,
+    media: SocketAddr,
+    mut load: watch::Receiver<Load>,
+) {
     let roles = Roles {
         broadcaster: config.roles.broadcaster,
         orchestrator: config.roles.orchestrator,
@@ -341,8 +365,8 @@ async fn announce(config: Arc<Config>, control: Control, media: SocketAddr, mut 
             price: config.orchestrator.price,
             capacity: config.orchestrator.capacity,
             load: in_work,
-            backend: "cpu".into(),
-            encoder: media::transcode::encoder_name(),
+            backend: found.backend.clone(),
+            encoder: found.core.clone().unwrap_or_default(),
         });
         control.announce(RecordDraft { media: addrs.clone(), roles, work });
         tokio::time::sleep(LOAD_PERIOD).await;

@@ -5,7 +5,8 @@ use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::process::ExitCode;
 
-use media::worker::{WorkerConfig, Workers};
+use media::transcode::Capabilities;
+use media::worker::{Isolation, Protections, WorkerConfig, Workers};
 use serde::Serialize;
 
 use crate::cli::Failure;
@@ -77,29 +78,46 @@ fn identity(data_dir: &Path) -> Finding {
 async fn worker() -> Vec<Finding> {
     let probe = async {
         let program = std::env::current_exe().map_err(|e| e.to_string())?;
-        let config = WorkerConfig { count: 1, ..WorkerConfig::new(program, ["worker"]) };
+        let config = WorkerConfig::new(program, vec!["worker".into()], 1);
         let workers = Workers::start(config).await.map_err(|e| e.to_string())?;
-        workers.probe().await.map_err(|e| e.to_string())
+        let found = workers.probe().await.map_err(|e| e.to_string())?;
+        let isolation = workers.self_test().await.map_err(|e| e.to_string())?;
+        Ok::<_, String>((found, isolation, workers.protections()))
     };
     match probe.await {
-        Ok(found) => vec![encoder(found.x264.as_deref()), sandbox(&found.sandbox)],
+        Ok((found, isolation, protections)) => vec![encoder(&found), sandbox(isolation, protections)],
         Err(error) => vec![bad("worker process", error, "a node that transcodes needs it")],
     }
 }
 
-fn encoder(x264: Option<&str>) -> Finding {
-    match x264 {
-        Some(core) => good("H.264 encoder", format!("libx264, {core}")),
-        None => bad("H.264 encoder", "FFmpeg has no libx264".into(), "on Debian and Ubuntu: apt-get install libavcodec-extra"),
+fn encoder(found: &Capabilities) -> Finding {
+    match (found.encoders.first(), &found.core) {
+        (Some(name), Some(core)) => good("H.264 encoder", format!("{name}, {core}")),
+        (Some(name), None) => good("H.264 encoder", name.clone()),
+        (None, _) => {
+            bad("H.264 encoder", "FFmpeg has none".into(), "on Debian and Ubuntu: apt-get install libavcodec-extra")
+        }
     }
 }
 
-fn sandbox(protections: &[String]) -> Finding {
-    if protections.is_empty() {
-        let advice = "strangers' bytes are decoded without Landlock and seccomp: use a newer kernel";
-        return weak("sandbox", "none".into(), advice);
+/// What a real worker could not do when it tried.
+fn sandbox(tried: Isolation, by: Protections) -> Finding {
+    let found = format!(
+        "files {}, network {}, programs {}  (Landlock {}, seccomp {})",
+        refused(tried.files_refused),
+        refused(tried.network_refused),
+        refused(tried.programs_refused),
+        if by.landlock { "on" } else { "off" },
+        if by.seccomp { "on" } else { "off" },
+    );
+    if tried.files_refused && tried.network_refused && tried.programs_refused {
+        return good("sandbox", found);
     }
-    good("sandbox", protections.join(", "))
+    weak("sandbox", found, "strangers' bytes are decoded with more rights than needed: use a kernel with Landlock and seccomp")
+}
+
+fn refused(yes: bool) -> &'static str {
+    if yes { "refused" } else { "ALLOWED" }
 }
 
 fn tcp(what: &'static str, addr: std::net::SocketAddr) -> Finding {

@@ -8,6 +8,7 @@ use actix::fut::wrap_future;
 use actix::prelude::*;
 use bytes::Bytes;
 use futures::StreamExt;
+use media::check::Violation;
 use protocol::{Ladder, Offer, PeerKey, Rendition, StreamId};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -139,11 +140,11 @@ impl Dispatcher {
         ctx.spawn(wrap_future::<_, Self>(tokio::time::timeout(budget::ASK, checked)).map(
             move |verdict, act, ctx| {
                 act.step(ctx, |core, world| match verdict {
+                    // Our own fault, not the orchestrator's: its answer is dropped and somebody is asked again.
+                    Ok(Err(_)) | Err(_) | Ok(Ok(Err(Violation::Source(_)))) => core.on_unchecked(world, ask),
                     Ok(Ok(verdict)) => {
                         core.on_checked(world, ask, rendition, verdict.map_err(|v| v.to_string()))
                     }
-                    // Our own fault, not the orchestrator's: its answer is dropped and somebody is asked again.
-                    Ok(Err(_)) | Err(_) => core.on_unchecked(world, ask),
                 });
             },
         ));

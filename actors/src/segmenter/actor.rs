@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 
 use super::build;
 use super::core::{Core, Job};
-use super::messages::{Attach, Detached, Finish, Status};
+use super::messages::{Attach, Finish, Status};
 use crate::budget::ASK;
 use crate::dispatcher::messages::Dispatch;
 use crate::publisher::messages::{Audio, Cut, End};
@@ -66,7 +66,6 @@ struct Pump {
     audio: Recipient<Audio>,
     end: Recipient<End>,
     dispatch: Recipient<Dispatch>,
-    detached: Recipient<Detached>,
 }
 
 impl Segmenter {
@@ -78,8 +77,7 @@ impl Segmenter {
         publisher_audio: Recipient<Audio>,
         publisher_end: Recipient<End>,
         dispatch: Recipient<Dispatch>,
-        detached: Recipient<Detached>,
-    ) -> Self {
+        ) -> Self {
         let (commands, taken) = mpsc::channel(COMMANDS);
         let (tell, counts) = watch::channel(Counts::default());
         let finishing = CancellationToken::new();
@@ -92,7 +90,6 @@ impl Segmenter {
             audio: publisher_audio,
             end: publisher_end,
             dispatch,
-            detached,
         };
         Self { commands, finishing, counts, pump: Some(pump) }
     }
@@ -153,10 +150,6 @@ impl Pump {
             match command {
                 Command::Attach { packets, done } => {
                     self.take(packets).await;
-                    let stream = self.core.stream().clone();
-                    if self.detached.try_send(Detached { stream: stream.clone() }).is_err() {
-                        warn!(%stream, "the ingest does not take that its publisher is gone");
-                    }
                     let _ = done.send(());
                 }
                 Command::Finish { done } => {

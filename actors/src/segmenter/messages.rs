@@ -1,9 +1,8 @@
-//! What a stream's segmenter may be asked, and what it tells the ingest.
+//! What a stream's segmenter may be asked.
 
 use actix::prelude::*;
 use media::cut::Counts;
 use media::packet::Packet;
-use protocol::StreamId;
 use tokio::sync::mpsc;
 
 /// Joins a publisher to the stream. Answered when its last packet has been taken and all that came of it has been delivered,
@@ -26,11 +25,3 @@ pub struct Finish;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Counts")]
 pub struct Status;
-
-/// The attached publisher's packets have ended and all that came of them has been delivered.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
-pub struct Detached {
-    /// Of which stream.
-    pub stream: StreamId,
-}

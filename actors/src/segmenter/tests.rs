@@ -10,7 +10,7 @@ use protocol::ladder::LadderPlan;
 use protocol::{Hash, Segment, Ticks};
 use tokio::sync::mpsc;
 
-use super::messages::{Attach, Detached, Finish, Status};
+use super::messages::{Attach, Finish, Status};
 use super::{Segmenter, SegmenterConfig};
 use crate::dispatcher::messages::Dispatch;
 use crate::publisher::messages::{Audio, Cut, End};
@@ -86,7 +86,6 @@ enum Told {
     Dispatch(Dispatch),
     Audio(Audio),
     End,
-    Detached,
 }
 
 /// All neighbours in one.
@@ -114,7 +113,6 @@ hears! {
     Dispatch => Told::Dispatch;
     Audio => Told::Audio;
     End => |_| Told::End;
-    Detached => |_| Told::Detached;
 }
 
 fn segmenter(first_seq: u64) -> (Addr<Segmenter>, std_mpsc::Receiver<Told>, Addr<World>) {
@@ -129,7 +127,6 @@ fn segmenter(first_seq: u64) -> (Addr<Segmenter>, std_mpsc::Receiver<Told>, Addr
     let neighbour = world.clone();
     let actor = Segmenter::new(
         config,
-        neighbour.clone().recipient(),
         neighbour.clone().recipient(),
         neighbour.clone().recipient(),
         neighbour.clone().recipient(),
@@ -163,7 +160,6 @@ fn words(told: &[Told]) -> Vec<String> {
         Told::Dispatch(dispatch) => format!("dispatch {}", dispatch.segment.id.seq),
         Told::Audio(audio) => format!("audio {}", audio.seq),
         Told::End => "end".into(),
-        Told::Detached => "detached".into(),
     };
     told.iter().map(word).collect()
 }
@@ -184,7 +180,6 @@ async fn every_segment_is_cut_dispatched_and_given_its_audio_in_order() {
         "cut 7",
         "dispatch 7",
         "audio 7",
-        "detached",
         "end",
     ];
     let (mut spoken, mut wanted) = (words(&told), expected.map(String::from).to_vec());
@@ -263,7 +258,7 @@ async fn finishing_delivers_what_is_open_and_closes_the_publishers_channel() {
     tokio::time::timeout(Duration::from_secs(5), send.closed()).await.unwrap();
     attached.await.unwrap().unwrap();
     let words = words(&heard.try_iter().collect::<Vec<_>>());
-    assert_eq!(words, ["cut 0", "dispatch 0", "audio 0", "detached", "end"]);
+    assert_eq!(words, ["cut 0", "dispatch 0", "audio 0", "end"]);
 }
 
 #[actix::test]

@@ -1,7 +1,9 @@
 //! The shell of the verifier: checks run on the blocking pool, so that no actor waits for a parser.
 
 use actix::prelude::*;
+use bytes::Bytes;
 use media::check::{self, Violation};
+use protocol::{Ladder, Rendition};
 
 use super::messages::Check;
 use crate::budget;
@@ -28,4 +30,14 @@ impl Handler<Check> for Verifier {
             verdict.await.unwrap_or(Err(Violation::Unreadable("the checker failed on it".into())))
         })
     }
+}
+
+fn judge(rendition: &Rendition, Ladder(rungs): &Ladder, source: &Bytes) -> Result<(), Violation> {
+    let unordered = || Violation::Unreadable(format!("rendition {} was not ordered", rendition.index));
+    let spec = rungs.get(rendition.index).ok_or_else(unordered)?;
+    let checked = check::check(&rendition.bytes, spec, source)?;
+    if (checked.frames, checked.pixels) != (rendition.frames, rendition.pixels) {
+        return Err(Violation::Claim { claimed: rendition.pixels, found: checked.pixels });
+    }
+    Ok(())
 }

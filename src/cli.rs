@@ -1,0 +1,90 @@
+//! The command line: one file a subcommand.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::NodeArgs;
+
+mod api;
+mod broadcast;
+mod config;
+mod demo;
+mod doctor;
+mod explain;
+mod node;
+mod peers;
+mod terminal;
+mod transcode;
+
+/// A peer-to-peer mesh that turns one live video into every format that viewers need.
+#[derive(Debug, Parser)]
+#[command(name = "livemesh", version, about, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Prints results as JSON, for scripts
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// What is logged, such as info or debug,quinn=warn
+    #[arg(long, global = true, env = "LIVEMESH_LOG", value_name = "FILTER", default_value = "info")]
+    pub(crate) log: String,
+    /// How logs look
+    #[arg(long, global = true, env = "LIVEMESH_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log_format: LogFormat,
+}
+
+/// See [`Cli::log_format`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people
+    Text,
+    /// One object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Runs a node until Ctrl-C
+    Node(node::Args),
+    /// Goes live: a file, or whatever is published to this node
+    Broadcast(broadcast::Args),
+    /// Makes an HLS ladder of a file on this machine, without a mesh
+    Transcode(transcode::Args),
+    /// Lists the nodes that a running node knows
+    Peers(api::Args),
+    /// Says for the last segments of a stream who was asked, why, and how long each step took
+    Explain(explain::Args),
+    /// Shows everything on one machine: three orchestrators, a broadcaster and a publisher
+    Demo(demo::Args),
+    /// Checks what this machine has and lacks
+    Doctor(NodeArgs),
+    /// Looks at the configuration
+    #[command(subcommand)]
+    Config(config::Command),
+    /// The sandboxed process that touches strangers' bytes; started by nodes
+    #[command(hide = true)]
+    Worker,
+}
+
+/// Why a command came to nothing, in words for the terminal.
+pub(crate) type Failure = Box<dyn std::error::Error>;
+
+impl Cli {
+    /// Runs the command.
+    pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
+        let json = self.json;
+        match self.command {
+            Command::Node(args) => node::run(&args, json).await,
+            Command::Broadcast(args) => broadcast::run(args, json).await,
+            Command::Transcode(args) => transcode::run(args, json).await,
+            Command::Peers(args) => peers::run(&args, json).await,
+            Command::Explain(args) => explain::run(&args, json).await,
+            Command::Demo(args) => demo::run(args, json).await,
+            Command::Doctor(args) => doctor::run(&args, json).await,
+            Command::Config(command) => config::run(&command, json),
+            // Handled before any runtime exists.
+            Command::Worker => Ok(ExitCode::FAILURE),
+        }
+    }
+}
