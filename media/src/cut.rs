@@ -19,8 +19,8 @@ use crate::timeline::Timeline;
 
 /// Length of a segment that is aimed at.
 pub const TARGET: Ticks = Ticks(2 * Ticks::PER_SECOND);
-/// Pictures of one segment: more than [`Segment::MAX_DURATION`] at 240 a second.
-pub const MAX_PICTURES: usize = 8000;
+/// Pictures of one segment: [`Segment::MAX_DURATION`] at 120 a second, which is what a transcode job may have by default.
+pub const MAX_PICTURES: usize = 3600;
 /// Bytes of a segment's pictures: what may travel, less what the container adds.
 pub const MAX_BYTES: usize = Segment::MAX_BYTES - 1024 * 1024;
 /// Video runs that far past a segment's end before its audio is closed without having passed it.
