@@ -356,6 +356,20 @@ fn a_source_with_uneven_times_keeps_them() {
 }
 
 #[test]
+fn a_source_too_early_for_decoding_times_is_refused() {
+    if !ffmpeg_is_here() {
+        return;
+    }
+    let (config, samples) =
+        video(&Recipe { seconds: 1, encode: "-c:v libx264 -bf 0", ..Recipe::default() }.segments()[0]);
+    let early: Vec<Sample> =
+        samples.iter().map(|s| Sample { pts: s.pts - 900_000, dts: s.dts - 900_000, ..s.clone() }).collect();
+    let segment = fmp4::video_segment(&config, 1, &early).unwrap();
+    let refused = transcode(&segment, &small_ladder()).unwrap_err();
+    assert!(matches!(refused, TranscodeError::Input(InputError::Time(_))), "{refused}");
+}
+
+#[test]
 fn the_machine_says_what_it_encodes_with() {
     let can = CpuBackend::new().capabilities();
     assert_eq!(can.backend, "cpu");

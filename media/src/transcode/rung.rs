@@ -44,6 +44,14 @@ impl<'a> Rung<'a> {
         if frames > u64::from(max_frames) {
             return Err(InputError::Frames { frames, max: max_frames });
         }
+        let delay = dts_delay(spec);
+        let first = rung.grid.map_or(source.start(), |grid| grid.pts(grid.position(source.start())));
+        if first < delay.0 {
+            let first = protocol::Ticks(first);
+            return Err(InputError::Time(format!(
+                "the first picture is at {first}: start at {delay} or later"
+            )));
+        }
         if frames == 0 {
             let what = "the segment is shorter than one picture at this frame rate".into();
             return Err(InputError::Spec { rendition: spec.name.clone(), what });
