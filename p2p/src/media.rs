@@ -8,6 +8,7 @@ pub mod endpoint;
 pub mod fallback;
 pub mod link;
 pub mod pace;
+pub mod raw;
 
 mod ask;
 mod fault;

@@ -95,26 +95,12 @@ impl MediaEndpoint {
     /// # Errors
     /// [`MediaError::Bind`] when the address cannot be used.
     pub fn bind(identity: &Identity, addr: SocketAddr, config: MediaConfig) -> Result<Self, MediaError> {
-        let cannot = |why: String| MediaError::Bind { addr, why };
-        let socket = socket(addr, config.socket_buffer).map_err(|e| cannot(e.to_string()))?;
-        let tls = Arc::new(Tls::new(identity).map_err(|e| cannot(e.to_string()))?);
-        let crypto = Arc::new(tls.server().map_err(|e| cannot(e.to_string()))?);
-        let mut server = quinn::ServerConfig::with_crypto(crypto);
-        server.transport_config(Arc::new(transport(&config, config.bounds.streams_per_peer + SPARE_STREAMS)));
-        server.max_incoming(config.bounds.handshakes * 2);
-        let runtime = Arc::new(quinn::TokioRuntime);
-        let quic = quinn::Endpoint::new(endpoint_config(identity), Some(server), socket, runtime)
-            .map_err(|e| cannot(e.to_string()))?;
-
+        let tls = Tls::new(identity).map_err(|e| MediaError::Bind { addr, why: e.to_string() })?;
+        let dialler = quic(identity, addr, &config, Arc::new(tls))?;
+        let quic = dialler.quic.clone();
         let (offers_in, offers) = mpsc::channel(config.bounds.waiting);
         let door = Door { gate: Gate::new(config.bounds), floor: config.floor, offers: offers_in };
         tokio::spawn(listen(quic.clone(), door, config.handshake));
-        let dialler = Dialler {
-            quic: quic.clone(),
-            tls,
-            transport: Arc::new(transport(&config, 0)),
-            limit: config.handshake,
-        };
         let links = Links::new(Arc::new(dialler));
         Ok(Self(Arc::new(Inner { quic, links, offers: tokio::sync::Mutex::new(offers), config })))
     }
@@ -227,9 +213,10 @@ impl Drop for Inner {
 
 // === Connecting ===
 
+/// A listening socket and what is needed to connect from it.
 #[derive(Debug)]
-struct Dialler {
-    quic: quinn::Endpoint,
+pub(crate) struct Dialler {
+    pub(crate) quic: quinn::Endpoint,
     tls: Arc<Tls>,
     transport: Arc<quinn::TransportConfig>,
     limit: Duration,
@@ -309,6 +296,25 @@ async fn welcome(
 }
 
 // === Settings of QUIC ===
+
+/// Listens on `addr` as `identity`.
+pub(crate) fn quic(
+    identity: &Identity,
+    addr: SocketAddr,
+    config: &MediaConfig,
+    tls: Arc<Tls>,
+) -> Result<Dialler, MediaError> {
+    let cannot = |why: String| MediaError::Bind { addr, why };
+    let socket = socket(addr, config.socket_buffer).map_err(|e| cannot(e.to_string()))?;
+    let crypto = Arc::new(tls.server().map_err(|e| cannot(e.to_string()))?);
+    let mut server = quinn::ServerConfig::with_crypto(crypto);
+    server.transport_config(Arc::new(transport(config, config.bounds.streams_per_peer + SPARE_STREAMS)));
+    server.max_incoming(config.bounds.handshakes * 2);
+    let quic =
+        quinn::Endpoint::new(endpoint_config(identity), Some(server), socket, Arc::new(quinn::TokioRuntime))
+            .map_err(|e| cannot(e.to_string()))?;
+    Ok(Dialler { quic, tls, transport: Arc::new(transport(config, 0)), limit: config.handshake })
+}
 
 /// A UDP socket with buffers for a burst of segments, on both IP families when asked for any address of IPv6.
 fn socket(addr: SocketAddr, buffer: usize) -> std::io::Result<UdpSocket> {

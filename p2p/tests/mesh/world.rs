@@ -68,9 +68,19 @@ impl Node {
 
     /// Waits until the roster is as wanted and says how long it took.
     pub(crate) async fn sees(&self, what: &str, wanted: impl FnMut(&RosterView) -> bool) -> Duration {
+        self.sees_within(LIMIT, what, wanted).await
+    }
+
+    pub(crate) async fn sees_within(
+        &self,
+        limit: Duration,
+        what: &str,
+        wanted: impl FnMut(&RosterView) -> bool,
+    ) -> Duration {
         let (from, mut roster, mut wanted) = (Instant::now(), self.control.watch(), wanted);
-        let seen = tokio::time::timeout(LIMIT, roster.wait_for(|view| wanted(view))).await.is_ok();
-        assert!(seen, "{:?} does not see {what}: {:?}", self.key(), self.control.roster());
+        let seen = tokio::time::timeout(limit, roster.wait_for(|view| wanted(view))).await.is_ok();
+        let known = self.control.roster();
+        assert!(seen, "{:?} does not see {what} but {} nodes", self.key(), known.records.len());
         from.elapsed()
     }
 
