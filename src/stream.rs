@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix::Recipient;
 use actors::clock::Clock;
+use actors::dispatcher;
 use actors::dispatcher::actor::{Dispatcher, Ports, SharedScores};
 use actors::dispatcher::log::TraceLog;
 use actors::ingest::{Died, RunningStream, StreamFactory, StreamHandle};
@@ -15,7 +16,6 @@ use actors::segmenter::messages::{Attach, Finish};
 use actors::segmenter::{Segmenter, SegmenterConfig};
 use actors::supervise::{Group, Policy};
 use actors::verifier::messages::Check;
-use actors::{budget, dispatcher};
 use futures::future::BoxFuture;
 use media::packet::Packet;
 use protocol::ladder::LadderPlan;
@@ -24,8 +24,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::metrics::Metrics;
 
-/// How long the end of a stream may take: its last segments, then its playlists.
-const FINISH: Duration = Duration::from_secs(20);
+/// How long the end of a stream may take beyond the time that its last segments are given.
+const FINISH: Duration = Duration::from_secs(12);
 /// How often the library is asked whether a stream has ended.
 const LOOK: Duration = Duration::from_millis(50);
 
@@ -79,7 +79,8 @@ impl StreamFactory for Streams {
             first_seq,
             target: self.target,
         };
-        let ends = (publisher.recipient(), publisher.recipient(), dispatcher.recipient(), dispatcher.recipient());
+        let ends =
+            (publisher.recipient(), publisher.recipient(), dispatcher.recipient(), dispatcher.recipient());
         let segmenter = group.keep("segmenter", move || {
             let (cut, audio, end, dispatch) = ends.clone();
             Segmenter::new(config.clone(), cut, audio, end, dispatch)
@@ -96,6 +97,7 @@ impl StreamFactory for Streams {
             attach: segmenter.recipient(),
             finish: segmenter.recipient(),
             library: self.library.clone(),
+            limit: self.dispatcher.patience_min + FINISH,
             _stop: stop,
         })
     }
@@ -108,6 +110,8 @@ struct Running {
     attach: Recipient<Attach>,
     finish: Recipient<Finish>,
     library: Library,
+    /// How long its end may take.
+    limit: Duration,
     _stop: oneshot::Sender<()>,
 }
 
@@ -118,12 +122,13 @@ impl RunningStream for Running {
     }
 
     fn finish(&self) -> BoxFuture<'static, u64> {
-        let (finish, library, stream) = (self.finish.clone(), self.library.clone(), self.stream.clone());
+        let (finish, library, stream, limit) =
+            (self.finish.clone(), self.library.clone(), self.stream.clone(), self.limit);
         Box::pin(async move {
-            let next_seq = tokio::time::timeout(budget::ASK, finish.send(Finish)).await;
-            let ended = tokio::time::timeout(FINISH, until_ended(&library, &stream)).await;
+            let next_seq = tokio::time::timeout(limit, finish.send(Finish)).await;
+            let ended = tokio::time::timeout(limit, until_ended(&library, &stream)).await;
             if ended.is_err() {
-                tracing::warn!(%stream, "the stream's playlists did not end in {} s", FINISH.as_secs());
+                tracing::warn!(%stream, "the stream's playlists did not end in {} s", limit.as_secs());
             }
             let shown = library.streams().into_iter().find(|s| s.id == stream).map_or(0, |s| s.next_seq);
             next_seq.ok().and_then(Result::ok).unwrap_or(shown).max(shown)
@@ -132,7 +137,8 @@ impl RunningStream for Running {
 }
 
 async fn until_ended(library: &Library, stream: &StreamId) {
-    let over = || library.streams().iter().find(|s| s.id == *stream).is_none_or(|s| s.state == StreamState::Ended);
+    let over =
+        || library.streams().iter().find(|s| s.id == *stream).is_none_or(|s| s.state == StreamState::Ended);
     while !over() {
         tokio::time::sleep(LOOK).await;
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use actors::publisher::StreamState;
 use protocol::StreamId;
 use serde::Serialize;
 
@@ -75,20 +76,36 @@ pub(crate) async fn publish(node: Node, source: FileSource, quiet: bool) -> Resu
     let mut file = Box::pin(file::publish(gate, node.workers.clone(), source));
     let mut stop = Box::pin(node::stop_signal());
     let mut tick = tokio::time::interval(STATUS);
+    let mut stopped = false;
     let ended = loop {
         tokio::select! {
             ended = &mut file => break ended,
-            () = &mut stop => break Ok(()),
+            () = &mut stop => {
+                stopped = true;
+                break Ok(());
+            }
             _ = tick.tick() => line.set(&status(&node, &stream)),
         }
     };
     drop(file);
+    // The last segments may still be in work; Ctrl-C does not wait for them longer than a node's stop does.
+    while !stopped && !has_ended(&node, &stream) {
+        tokio::select! {
+            () = &mut stop => stopped = true,
+            _ = tick.tick() => line.set(&status(&node, &stream)),
+        }
+    }
     let library = node.library.clone();
     node.stop().await;
     line.end();
     ended?;
     let info = library.streams().into_iter().find(|s| s.id == stream).ok_or("nothing was published")?;
-    Ok(Summary { stream, segments: info.next_seq, missing: info.missing, seconds: started.elapsed().as_secs_f64() })
+    Ok(Summary {
+        stream,
+        segments: info.next_seq,
+        missing: info.missing,
+        seconds: started.elapsed().as_secs_f64(),
+    })
 }
 
 /// Prints what became of a file; failure when something is missing.
@@ -96,16 +113,27 @@ pub(crate) fn report(summary: &Summary, json: bool) -> Result<ExitCode, Failure>
     if json {
         println!("{}", serde_json::to_string(summary)?);
     } else {
-        println!("{}: {} segments in {:.1} s, {} renditions missing", summary.stream, summary.segments, summary.seconds, summary.missing);
+        println!(
+            "{}: {} segments in {:.1} s, {} renditions missing",
+            summary.stream, summary.segments, summary.seconds, summary.missing
+        );
     }
     Ok(if summary.segments > 0 && summary.missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn has_ended(node: &Node, stream: &StreamId) -> bool {
+    let streams = node.library.streams();
+    streams.iter().find(|s| s.id == *stream).is_none_or(|s| s.state == StreamState::Ended)
 }
 
 fn status(node: &Node, stream: &StreamId) -> String {
     let Some(info) = node.library.streams().into_iter().find(|s| s.id == *stream) else {
         return format!("{stream}: waiting for the first segment");
     };
-    let latency = node.traces.latency(stream).map_or_else(String::new, |(p50, p99)| format!("  latency p50 {p50} p99 {p99} ms"));
+    let latency = node
+        .traces
+        .latency(stream)
+        .map_or_else(String::new, |(p50, p99)| format!("  latency p50 {p50} p99 {p99} ms"));
     format!("{stream}: {} segments{latency}  missing {}", info.next_seq, info.missing)
 }
 

@@ -208,19 +208,20 @@ impl Handler<Dispatch> for Dispatcher {
     }
 }
 
-/// Passed on to the publisher when nothing is in work any more, so that no segment in flight becomes a gap.
+/// Passed on to the publisher when nothing is in work any more, so that no segment in flight becomes a gap. Answered at once:
+/// whoever ends a stream need not stay for it.
 impl Handler<End> for Dispatcher {
-    type Result = ResponseFuture<()>;
+    type Result = ();
 
-    fn handle(&mut self, end: End, _: &mut Context<Self>) -> Self::Result {
+    fn handle(&mut self, end: End, ctx: &mut Context<Self>) {
         let (room, publisher) = (Arc::clone(&self.room), self.ports.end.clone());
-        Box::pin(async move {
+        ctx.spawn(wrap_future(async move {
             let idle = room.acquire_many(budget::DISPATCH_SEGMENTS as u32).await;
             if publisher.send(end).await.is_err() {
                 tracing::error!("the publisher is gone: the stream's playlists do not end");
             }
             drop(idle);
-        })
+        }));
     }
 }
 

@@ -22,12 +22,14 @@ use crate::publisher::messages::Made;
 
 /// An orchestrator that has nobody's answer beats this often, so that silence means something.
 pub const BEAT: Duration = Duration::from_millis(100);
-/// Silence after which an orchestrator is suspected: several beats, so that one late packet is no suspicion.
-const SILENCE: Duration = Duration::from_millis(450);
 /// Silence after which it counts as gone.
 const GONE: Duration = Duration::from_secs(3);
 /// No segment is hedged sooner: shorter waits are noise.
 const MIN_HEDGE: Duration = Duration::from_millis(150);
+/// Hedges that may be saved up.
+const HEDGES_SAVED: f64 = 3.0;
+/// Hedges that one segment earns. Without this bound, a mesh that is merely overloaded would get every segment twice.
+const HEDGES_EARNED: f64 = 0.2;
 /// Sends of one segment that may show signs of life at the same time.
 const MAX_LIVE_ASKS: usize = 2;
 /// Pause before everybody is tried again.
@@ -127,6 +129,7 @@ pub struct Core {
     asks: BTreeMap<AskId, u64>,
     next_ask: u64,
     counters: Counters,
+    hedges_left: f64,
 }
 
 #[derive(Debug)]
@@ -150,6 +153,11 @@ struct LiveAsk {
     asked: Duration,
     last_sign: Duration,
     hedge_at: Duration,
+    /// Silence after which it is suspected.
+    silence: Duration,
+    /// Its own p95 has passed, and that was dealt with.
+    late: bool,
+    /// Somebody else was asked because of it, or should be.
     relieved: bool,
     sent: Vec<Option<(protocol::Hash, u64)>>,
     checked: usize,
@@ -168,6 +176,7 @@ impl Core {
             asks: BTreeMap::new(),
             next_ask: 0,
             counters: Counters { hedges: 0, retries: 0, missing: 0, complete: 0 },
+            hedges_left: HEDGES_SAVED,
         }
     }
 
@@ -192,6 +201,7 @@ impl Core {
             return vec![finished_source_only(job)];
         }
         self.jobs.insert(seq, job);
+        self.hedges_left = (self.hedges_left + HEDGES_EARNED).min(HEDGES_SAVED);
         self.ask_somebody(world, seq, false, &mut out);
         out
     }
@@ -201,6 +211,8 @@ impl Core {
         let Some(job) = self.asks.get(&ask).and_then(|seq| self.jobs.get_mut(seq)) else { return Vec::new() };
         let since_cut = millis(world.now.saturating_sub(job.cut));
         let Some(live) = job.live.get_mut(&ask) else { return Vec::new() };
+        world.scores.sign(live.peer, world.now.saturating_sub(live.last_sign));
+        live.silence = world.scores.silence(live.peer);
         live.last_sign = world.now;
         let trace = &mut job.trace.asks[live.trace];
         match answer {
@@ -473,14 +485,19 @@ impl Core {
 
     fn hedge<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
         let Some(job) = self.jobs.get_mut(&seq).filter(|j| !j.done) else { return };
-        let mut late = 0;
+        let (mut late, mut silent) = (false, false);
         for live in job.live.values_mut().filter(|l| !l.relieved && world.now >= l.due()) {
-            live.relieved = true;
-            late += 1;
+            live.late = true;
+            live.relieved = world.now >= live.suspect();
+            late |= !live.relieved;
+            silent |= live.relieved;
         }
-        let lively = job.live.values().filter(|l| world.now < l.last_sign + SILENCE).count();
-        if late > 0 && lively < MAX_LIVE_ASKS && self.ask_somebody(world, seq, true, out) {
+        let lively = job.live.values().filter(|l| world.now < l.suspect()).count();
+        // One that shows life is only slow: asking twice costs the mesh work, so that is rationed. Silence is not.
+        let affordable = silent || (late && self.hedges_left >= 1.0);
+        if lively < MAX_LIVE_ASKS && affordable && self.ask_somebody(world, seq, true, out) {
             self.counters.hedges += 1;
+            self.hedges_left -= if silent { 0.0 } else { 1.0 };
         }
     }
 
@@ -523,10 +540,21 @@ impl Core {
         let hedge_at = world.now + world.scores.p95(peer, duration).max(MIN_HEDGE) + rtt;
         world.scores.asked(peer, world.now);
         job.tried.insert(peer);
-        job.live.insert(
-            ask,
-            LiveAsk::new(peer, world.now, rtt, hedge_at, job.ladder.0.len(), job.trace.asks.len()),
-        );
+        let live = LiveAsk {
+            peer,
+            asked: world.now,
+            // The first sign needs a round trip more than the following ones.
+            last_sign: world.now + rtt * 3,
+            hedge_at,
+            silence: world.scores.silence(peer),
+            late: false,
+            relieved: false,
+            sent: vec![None; job.ladder.0.len()],
+            checked: 0,
+            receipt: None,
+            trace: job.trace.asks.len(),
+        };
+        job.live.insert(ask, live);
         job.trace.asks.push(Ask {
             peer,
             why,
@@ -600,36 +628,19 @@ impl Job {
 }
 
 impl LiveAsk {
-    fn new(
-        peer: PeerKey,
-        now: Duration,
-        rtt: Duration,
-        hedge_at: Duration,
-        rungs: usize,
-        trace: usize,
-    ) -> Self {
-        Self {
-            peer,
-            asked: now,
-            // The first sign needs a round trip more than the following ones.
-            last_sign: now + rtt * 3,
-            hedge_at,
-            relieved: false,
-            sent: vec![None; rungs],
-            checked: 0,
-            receipt: None,
-            trace,
-        }
-    }
-
     /// When its silence has lasted too long to hope.
     fn gone(&self, only_the_receipt_is_missing: bool) -> Duration {
         self.last_sign + if only_the_receipt_is_missing { RECEIPT } else { GONE }
     }
 
-    /// When it is late: its own p95 has passed, or it fell silent.
+    /// When something has to be done about it: its own p95 passes, or it falls silent.
     fn due(&self) -> Duration {
-        self.hedge_at.min(self.last_sign + SILENCE)
+        if self.late { self.suspect() } else { self.hedge_at.min(self.suspect()) }
+    }
+
+    /// When its silence is suspicious.
+    fn suspect(&self) -> Duration {
+        self.last_sign + self.silence
     }
 }
 

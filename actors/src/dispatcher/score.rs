@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 
 /// Samples kept for each orchestrator: a minute or two of one stream, enough for a p95.
 const SAMPLES: usize = 64;
+/// Samples that say what to expect next: few, so that one that turns slow is soon asked less.
+const LATELY: usize = 5;
 /// Fewer samples than this say nothing about a p95.
 const ENOUGH: usize = 5;
 /// What an orchestrator without history is expected to need, as a share of the segment's duration. Optimistic, so that
@@ -22,6 +24,10 @@ const UNKNOWN_P95: f64 = 0.7;
 const FIRST_AVOIDANCE: Duration = Duration::from_secs(2);
 /// Longest time out.
 const LONGEST_AVOIDANCE: Duration = Duration::from_secs(600);
+/// Silence that raises no suspicion: several beats, so that one late packet is none.
+const LEAST_SILENCE: Duration = Duration::from_millis(450);
+/// Silence that raises suspicion however irregular an orchestrator usually is.
+const MOST_SILENCE: Duration = Duration::from_millis(1500);
 /// Orchestrators remembered; the one heard of longest ago is forgotten first.
 const MAX_PEERS: usize = 4096;
 
@@ -56,6 +62,9 @@ struct Score {
     #[serde(skip)]
     in_flight: u32,
     last_heard: Duration,
+    /// Longest time between two signs of life lately.
+    #[serde(skip)]
+    gap: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -76,6 +85,20 @@ impl Scoreboard {
         if let Some(score) = self.peers.get_mut(&peer) {
             score.in_flight = score.in_flight.saturating_sub(1);
         }
+    }
+
+    /// Records a sign of life `after` the one before.
+    pub fn sign(&mut self, peer: PeerKey, after: Duration) {
+        if let Some(score) = self.peers.get_mut(&peer) {
+            score.gap = after.max(score.gap.mul_f64(0.97));
+        }
+    }
+
+    /// Silence after which `peer` is suspected: twice the longest of late, so that a busy machine is not taken for a dead one.
+    #[must_use]
+    pub fn silence(&self, peer: PeerKey) -> Duration {
+        let gap = self.peers.get(&peer).map_or(Duration::ZERO, |s| s.gap);
+        (gap * 2).clamp(LEAST_SILENCE, MOST_SILENCE)
     }
 
     /// Records a complete and checked answer that took `took` for a segment of `duration`.
@@ -134,17 +157,17 @@ impl Scoreboard {
         self.peers.get(&peer).map_or(0, |s| s.in_flight)
     }
 
-    /// Expected time for a segment of `duration`: the median of what was measured.
+    /// Expected time for a segment of `duration`: the median of what was measured lately.
     #[must_use]
     pub fn expected(&self, peer: PeerKey, duration: Duration) -> Duration {
-        duration.mul_f64(self.quantile(peer, 0.5, |_| true).unwrap_or(UNKNOWN_RATIO))
+        duration.mul_f64(self.quantile(peer, 0.5, LATELY, |_| true).unwrap_or(UNKNOWN_RATIO))
     }
 
     /// Time after which only one answer in twenty is still to come: when to ask somebody else as well. Cancelled answers do
     /// not count, or an orchestrator that turns slow would be waited for ever longer.
     #[must_use]
     pub fn p95(&self, peer: PeerKey, duration: Duration) -> Duration {
-        duration.mul_f64(self.quantile(peer, 0.95, |s| s.complete).unwrap_or(UNKNOWN_P95))
+        duration.mul_f64(self.quantile(peer, 0.95, SAMPLES, |s| s.complete).unwrap_or(UNKNOWN_P95))
     }
 
     /// Share of asks that succeeded, 0 to 1, starting at 1 for a newcomer.
@@ -155,9 +178,10 @@ impl Scoreboard {
             .map_or(1.0, |s| (s.successes as f64 + 1.0) / ((s.successes + s.faults) as f64 + 1.0))
     }
 
-    fn quantile(&self, peer: PeerKey, q: f64, counts: impl Fn(&Sample) -> bool) -> Option<f64> {
+    fn quantile(&self, peer: PeerKey, q: f64, last: usize, counts: impl Fn(&Sample) -> bool) -> Option<f64> {
         let samples = &self.peers.get(&peer)?.samples;
-        let mut sorted: Vec<f32> = samples.iter().filter(|s| counts(s)).map(|s| s.ratio).collect();
+        let mut sorted: Vec<f32> =
+            samples.iter().rev().take(last).filter(|s| counts(s)).map(|s| s.ratio).collect();
         if sorted.len() < ENOUGH {
             return None;
         }
@@ -230,7 +254,7 @@ mod tests {
             board.succeeded(PEER, SECOND, Duration::from_millis(ms * 10), SECOND);
         }
         assert!((board.p95(PEER, SECOND).as_secs_f64() - 0.38).abs() < 0.001);
-        assert!((board.expected(PEER, SECOND).as_secs_f64() - 0.20).abs() < 0.001);
+        assert!((board.expected(PEER, SECOND).as_secs_f64() - 0.38).abs() < 0.001);
     }
 
     #[test]

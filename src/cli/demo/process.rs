@@ -57,11 +57,22 @@ impl Home {
     }
 
     /// Starts a node and waits until it is ready.
-    pub(crate) async fn start(&self, name: &str, role: Role, bootstrap: &[String]) -> Result<NodeProcess, Failure> {
+    pub(crate) async fn start(
+        &self,
+        name: &str,
+        role: Role,
+        bootstrap: &[String],
+    ) -> Result<NodeProcess, Failure> {
         self.start_at(name, role, bootstrap, "127.0.0.1:0").await
     }
 
-    async fn start_at(&self, name: &str, role: Role, bootstrap: &[String], control: &str) -> Result<NodeProcess, Failure> {
+    async fn start_at(
+        &self,
+        name: &str,
+        role: Role,
+        bootstrap: &[String],
+        control: &str,
+    ) -> Result<NodeProcess, Failure> {
         let mut command = Command::new(&self.program);
         command
             .args(["node", "--json", "--until-stdin-closes", "--allow-unstaked", "--no-mdns", "--name", name])
@@ -71,7 +82,7 @@ impl Home {
             .args(bootstrap.iter().flat_map(|addr| ["--bootstrap", addr]));
         match role {
             Role::Orchestrator => {
-                command.args(["--roles", "orchestrator", "--no-rtmp", "--http", "127.0.0.1:0", "--capacity", "2"])
+                command.args(["--roles", "orchestrator", "--no-rtmp", "--http", "127.0.0.1:0"])
             }
             Role::Broadcaster { port } => command
                 .args(["--roles", "broadcaster", "--rtmp", "127.0.0.1:0", "--http"])
@@ -98,7 +109,10 @@ impl Home {
         match line {
             Ok(Ok(Some(text))) => Ok(serde_json::from_str::<FirstLine>(&text)?.ready),
             Ok(_) => Err(format!("{name} ended at once: {}", self.last_words(name)).into()),
-            Err(_) => Err(format!("{name} was not ready after {} s: {}", START.as_secs(), self.last_words(name)).into()),
+            Err(_) => {
+                Err(format!("{name} was not ready after {} s: {}", START.as_secs(), self.last_words(name))
+                    .into())
+            }
         }
     }
 
@@ -163,7 +177,8 @@ pub(crate) fn resident(pid: u32) -> u64 {
 
 fn children(pid: u32) -> Vec<u32> {
     let tasks = std::fs::read_dir(Path::new("/proc").join(pid.to_string()).join("task"));
-    let of_task = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+    let of_task =
+        |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
     let all = tasks.into_iter().flatten().flatten().map(of_task).collect::<Vec<_>>().join(" ");
     all.split_whitespace().filter_map(|pid| pid.parse().ok()).collect()
 }
