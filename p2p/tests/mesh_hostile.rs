@@ -12,7 +12,7 @@ use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
 use libp2p::gossipsub::{self, MessageAuthenticity, ValidationMode};
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{NetworkBehaviour, SwarmEvent};
-use libp2p::{Multiaddr, StreamProtocol, Swarm, SwarmBuilder, identify};
+use libp2p::{Multiaddr, StreamProtocol, Swarm, SwarmBuilder, identify, ping};
 use p2p::behaviour::{names, protocol_version, record_topic};
 use p2p::identity::peer_id_of;
 use p2p::wire::Reach;
@@ -33,6 +33,7 @@ struct Stranger {
 #[derive(NetworkBehaviour)]
 struct Lies {
     identify: identify::Behaviour,
+    ping: ping::Behaviour,
     gossip: gossipsub::Behaviour,
     streams: libp2p_stream::Behaviour,
 }
@@ -109,6 +110,7 @@ fn hostile_swarm(identity: &Identity, version: &str) -> Swarm<Lies> {
             gossip.subscribe(&record_topic("test")).unwrap();
             Lies {
                 identify: identify::Behaviour::new(identify::Config::new(version.into(), key.public())),
+                ping: ping::Behaviour::default(),
                 gossip,
                 streams: libp2p_stream::Behaviour::new(),
             }
@@ -147,7 +149,10 @@ async fn know_nobody(mut asked: libp2p_stream::IncomingStreams) {
 
 /// A good node with an honest neighbour.
 async fn good() -> (Node, Node) {
-    let a = start(ControlConfig { draft: orchestrator(0), patience: Duration::from_secs(5), ..config(&[]) }, identity(1));
+    let a = start(
+        ControlConfig { draft: orchestrator(0), patience: Duration::from_secs(5), ..config(&[]) },
+        identity(1),
+    );
     let a = a.await;
     let b = worker(2, &[&a]).await;
     a.sees_workers(2).await;
@@ -209,9 +214,8 @@ async fn a_neighbour_that_says_nothing_is_cut_off() {
         .with_swarm_config(|c| c.with_idle_connection_timeout(Duration::from_secs(600)))
         .build();
     swarm.dial(addr_of(&a)).unwrap();
-    let closed = async {
-        while !matches!(swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {}
-    };
+    let closed =
+        async { while !matches!(swarm.select_next_some().await, SwarmEvent::ConnectionClosed { .. }) {} };
     tokio::time::timeout(LIMIT, closed).await.expect("cut off");
     undisturbed(&a, &b).await;
 }
@@ -228,7 +232,8 @@ async fn another_major_version_is_refused() {
 async fn an_unknown_protocol_gets_no_stream() {
     let (a, b) = good().await;
     let mut stranger = Stranger::honest_looking(&a).await;
-    let refused = stranger.streams.open_stream(peer_id_of(a.key()), StreamProtocol::new("/livemesh/roster/2")).await;
+    let refused =
+        stranger.streams.open_stream(peer_id_of(a.key()), StreamProtocol::new("/livemesh/roster/2")).await;
     assert!(matches!(refused, Err(libp2p_stream::OpenStreamError::UnsupportedProtocol(_))), "{refused:?}");
     undisturbed(&a, &b).await;
 }
@@ -253,7 +258,8 @@ async fn expired_oversized_and_replayed_records_change_nothing() {
     let stranger = Stranger::honest_looking(&a).await;
     let first = stranger.signed(&stranger.record(-50, 60));
     let gone = stranger.signed(&NodeRecord { expires: 1, ..stranger.record(-20, 60) });
-    let expired = stranger.signed(&NodeRecord { expires: stranger.record(0, 0).expires - 2, ..stranger.record(-9_000, 0) });
+    let expired = stranger
+        .signed(&NodeRecord { expires: stranger.record(0, 0).expires - 2, ..stranger.record(-9_000, 0) });
     stranger.say.send(expired).await.unwrap();
     stranger.say.send(vec![7; 5000]).await.unwrap();
     stranger.say.send(first.clone()).await.unwrap();

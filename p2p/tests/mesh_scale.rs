@@ -74,6 +74,7 @@ async fn a_joiner_knows_60_orchestrators_within_two_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes long: make test-mesh"]
 async fn a_joiner_knows_300_orchestrators_within_five_seconds() {
     measure(300, Duration::from_secs(5)).await;
 }

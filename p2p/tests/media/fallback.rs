@@ -3,6 +3,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use futures::future::join_all;
 use libp2p::SwarmBuilder;
+use libp2p::swarm::dial_opts::DialOpts;
 use libp2p::swarm::{Swarm, SwarmEvent};
 use p2p::identity::peer_id_of;
 use p2p::media::{Bounds, Fallback, MediaConfig, MediaError};
@@ -39,14 +40,18 @@ async fn pair() -> (Fallback, Fallback) {
         }
     };
     let at = timeout(SOON, listening).await.unwrap();
-    ask.add_peer_address(peer_id_of(identity(2).peer_key()), at);
-    for mut swarm in [ask, serve] {
-        tokio::spawn(async move {
-            loop {
-                swarm.select_next_some().await;
-            }
-        });
-    }
+    tokio::spawn(async move {
+        loop {
+            serve.select_next_some().await;
+        }
+    });
+    ask.dial(DialOpts::peer_id(peer_id_of(identity(2).peer_key())).addresses(vec![at]).build()).unwrap();
+    while !matches!(ask.select_next_some().await, SwarmEvent::ConnectionEstablished { .. }) {}
+    tokio::spawn(async move {
+        loop {
+            ask.select_next_some().await;
+        }
+    });
     (asking, serving)
 }
 
