@@ -1,5 +1,5 @@
 //! The program itself takes streams in: segments pushed over HTTP come back transcoded, a publisher that reconnects goes on.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test that cannot go on says where")]
 
 use std::process::Stdio;
 use std::time::Duration;
