@@ -145,6 +145,11 @@ impl Pace {
     /// Packets have arrived.
     pub fn on_ack(&mut self, ack: Ack) {
         let rtt = ack.now.saturating_sub(ack.sent);
+        if self.path.least().is_none() {
+            // However much is contracted, a path that nobody knows yet gets no more than the first window.
+            let first = self.initial_window() as f64 / limit(rtt, QUEUE_FACTOR, QUEUE_SLACK);
+            self.rate = self.rate.min(first);
+        }
         self.path.seen(ack.now, rtt, ack.app_limited);
         let round = &mut self.round;
         round.least = Some(round.least.map_or(rtt, |least| least.min(rtt)));

@@ -163,6 +163,18 @@ fn a_narrow_link_is_filled_without_overflowing_its_queue() {
 }
 
 #[test]
+fn a_contract_far_above_the_link_does_not_flood_it() {
+    for megabits in [20.0, 100.0] {
+        let mut world = World::new(megabits, 48, 0.0).flow(1000.0, 0);
+        world.run(2);
+        let moved = world.run(10)[0];
+        let twice = world.overflowed as f64 / world.sent as f64;
+        assert!(moved > 0.8 * megabits, "{moved} of {megabits} Mbit/s");
+        assert!(twice < 0.03, "{twice} sent twice on {megabits} Mbit/s");
+    }
+}
+
+#[test]
 fn chance_loss_is_not_taken_for_congestion() {
     let moved = |loss| {
         let mut world = World::new(100.0, 48, loss).flow(60.0, 0);

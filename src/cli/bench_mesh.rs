@@ -1,0 +1,161 @@
+//! `livemesh bench mesh` and `livemesh bench wan`: what the media plane costs, and what it does on links that are far away,
+//! lossy or narrow. Prints ratios beside figures, because figures hold for one machine.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use fixtures::lab::bench::{Plan, Row, Share, rows, share};
+use fixtures::lab::stage::Player;
+use fixtures::lab::{LabError, Part, Transport, mesh, play};
+
+/// Options of `livemesh bench mesh`.
+#[derive(Debug, Args)]
+pub(crate) struct MeshArgs {
+    /// Size of a segment, bytes.
+    #[arg(long, default_value_t = 1_000_000)]
+    bytes: usize,
+    /// Segments to send.
+    #[arg(long, default_value_t = 200)]
+    count: usize,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Options of `livemesh bench wan`. Needs the right to make network namespaces.
+#[derive(Debug, Args)]
+pub(crate) struct WanArgs {
+    /// Segments that count for each line of the table.
+    #[arg(long, default_value_t = 12)]
+    segments: u32,
+    /// Contracted rate of our controller, Mbit/s.
+    #[arg(long, default_value_t = 1000)]
+    rate: u64,
+    /// Only our own transport, without those that it is compared with.
+    #[arg(long)]
+    only_ours: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One process of `livemesh bench wan`; started by it.
+#[derive(Debug, Args)]
+pub(crate) struct EndpointArgs {
+    /// The part to play, as JSON.
+    part: String,
+}
+
+/// Size of a segment on the long link, bytes: 2 s at 8 Mbit/s.
+const WAN_SEGMENT: usize = 2_000_000;
+/// Rates of the links that two flows share, Mbit/s.
+const SHARED: [u64; 2] = [20, 100];
+
+/// Runs `bench mesh`.
+///
+/// # Errors
+/// [`LabError`] when a segment did not get through.
+#[allow(clippy::print_stdout)]
+pub(crate) async fn bench_mesh(args: MeshArgs) -> Result<(), LabError> {
+    let report = mesh::measure(args.bytes, args.count).await?;
+    if args.json {
+        println!("{}", serde_json::json!(report));
+        return Ok(());
+    }
+    let ms = report.segment_overhead_ms;
+    println!(
+        "segment of {} bytes through two nodes, no transcode: p50 {:.2} ms, p99 {:.2} ms",
+        args.bytes, ms.p50, ms.p99
+    );
+    println!(
+        "throughput {:.0} MB/s, plain quinn {:.0} MB/s: ratio {:.2}",
+        report.megabytes_per_second, report.quinn_megabytes_per_second, report.throughput_ratio_quinn
+    );
+    Ok(())
+}
+
+/// Runs `bench wan`: `program` is this program, which is started again in the namespaces as `bench endpoint`.
+///
+/// # Errors
+/// [`LabError`] where namespaces are not to be had.
+#[allow(clippy::print_stdout)]
+pub(crate) async fn bench_wan(args: WanArgs, program: PathBuf) -> Result<(), LabError> {
+    let others = [Transport::Libp2p, Transport::Cubic, Transport::Bbr, Transport::Tcp];
+    let plan = Plan {
+        player: Player::new(&program, &["bench", "endpoint"]),
+        transports: [Transport::Paced]
+            .into_iter()
+            .chain(others)
+            .take(if args.only_ours { 1 } else { 5 })
+            .collect(),
+        losses: vec![0.0, 0.002, 0.01],
+        bytes: WAN_SEGMENT,
+        segments: args.segments,
+        bits_per_second: args.rate * 1_000_000,
+    };
+    let json = args.json;
+    let contest = tokio::task::spawn_blocking(move || contest(&plan, json));
+    let (rows, shares) = contest.await.map_err(LabError::new)??;
+    if json {
+        println!("{}", serde_json::json!({ "rows": rows, "shares": shares }));
+    }
+    Ok(())
+}
+
+/// Plays one part of `bench wan`.
+///
+/// # Errors
+/// [`LabError`] when the part is not one, or was cut short.
+#[allow(clippy::print_stdout)]
+pub(crate) async fn bench_endpoint(args: EndpointArgs) -> Result<(), LabError> {
+    let part: Part = serde_json::from_str(&args.part).map_err(LabError::new)?;
+    if let Some(report) = play(part).await? {
+        println!("{}", serde_json::json!(report));
+    }
+    Ok(())
+}
+
+fn contest(plan: &Plan, quiet: bool) -> Result<(Vec<Row>, Vec<Share>), LabError> {
+    let rows = rows(plan, |row| {
+        if !quiet {
+            show(row);
+        }
+    })?;
+    let mut shares = Vec::new();
+    for megabits in SHARED {
+        let shared = share(plan, Transport::Paced, megabits)?;
+        if !quiet {
+            show_share(&shared);
+        }
+        shares.push(shared);
+    }
+    Ok((rows, shares))
+}
+
+#[allow(clippy::print_stdout)]
+fn show(row: &Row) {
+    let ms = |value: Option<f64>| value.map_or("-".into(), |ms| format!("{ms:.0}"));
+    let ratio = |value: Option<f64>| value.map_or("-".into(), |ratio| format!("{ratio:.2}"));
+    let percent = |value: Option<f64>| value.map_or("-".into(), |share| format!("{:.2}", share * 100.0));
+    println!(
+        "{:<7} {:>3} Mbit/s, {} ms, {:>4} % loss: p50 {:>5} ms, p99 {:>5} ms, over lossless {:>5}, sent twice {:>5} %{}",
+        format!("{:?}", row.transport).to_lowercase(),
+        row.megabits,
+        row.rtt_ms,
+        row.loss * 100.0,
+        ms(row.p50_ms),
+        ms(row.p99_ms),
+        ratio(row.over_lossless),
+        percent(row.retransmitted),
+        row.failed.as_ref().map_or(String::new(), |why| format!(" ({why})")),
+    );
+}
+
+#[allow(clippy::print_stdout)]
+fn show_share(shared: &Share) {
+    let [one, other] = shared.mbit_s;
+    println!(
+        "two flows on {} Mbit/s: {one:.1} and {other:.1} Mbit/s, Jain index {:.3}",
+        shared.megabits, shared.jain
+    );
+}
