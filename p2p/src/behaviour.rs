@@ -25,7 +25,7 @@ use libp2p::{
 };
 use protocol::{Hash, NodeRecord};
 
-pub use table::{Page, PageRequest, TableCodec};
+pub use table::{BadRequest, Page, PageRequest, TableCodec};
 
 use crate::limits;
 

@@ -4,6 +4,7 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -24,6 +25,20 @@ pub struct PageRequest {
     pub own: Option<Signed>,
 }
 
+/// What a peer sent instead of a request.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadRequest {
+    /// Bytes beyond the bound or without a meaning.
+    #[error("garbage instead of a roster request: {0}")]
+    Garbage(String),
+    /// A request that did not end in time.
+    #[error("a roster request that does not end")]
+    Unfinished,
+}
+
+/// Time for a request to be read: less than the whole exchange may take, so that it is this that ends it.
+const ASK_WITHIN: Duration = Duration::from_secs(3);
+
 /// One page, unverified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
@@ -39,15 +54,25 @@ pub struct TableCodec;
 
 impl Codec for TableCodec {
     type Protocol = StreamProtocol;
-    type Request = PageRequest;
+    /// What is no request is handed on as one that says so: libp2p tells nobody of a request that could not be read.
+    type Request = Result<PageRequest, BadRequest>;
     type Response = Page;
 
     fn read_request<T: AsyncRead + Unpin + Send>(
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-    ) -> impl Future<Output = io::Result<PageRequest>> + Send {
-        async move { request(&read_bounded(io, ROSTER_REQUEST_BYTES).await?) }
+    ) -> impl Future<Output = io::Result<Self::Request>> + Send {
+        async move {
+            match tokio::time::timeout(ASK_WITHIN, read_bounded(io, ROSTER_REQUEST_BYTES)).await {
+                Ok(Ok(bytes)) => Ok(request(&bytes).map_err(|e| BadRequest::Garbage(e.to_string()))),
+                Ok(Err(e)) if e.kind() == io::ErrorKind::InvalidData => {
+                    Ok(Err(BadRequest::Garbage(e.to_string())))
+                }
+                Ok(Err(e)) => Err(e),
+                Err(_) => Ok(Err(BadRequest::Unfinished)),
+            }
+        }
     }
 
     fn read_response<T: AsyncRead + Unpin + Send>(
@@ -62,8 +87,9 @@ impl Codec for TableCodec {
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-        request: PageRequest,
+        request: Self::Request,
     ) -> impl Future<Output = io::Result<()>> + Send {
+        let request = request.unwrap_or(PageRequest { after: None, own: None });
         let after = request.after.map(|key| Bytes::copy_from_slice(&key.0)).unwrap_or_default();
         let own = request.own.map(|signed| signed.0).unwrap_or_default();
         let bytes = proto::RosterRequest { after, own }.encode_to_vec();
@@ -127,19 +153,19 @@ mod tests {
         block_on(TableCodec.read_response(&ROSTER, &mut Cursor::new(bytes)))
     }
 
-    #[test]
-    fn a_page_and_a_request_come_back_as_they_were_written() {
+    #[tokio::test]
+    async fn a_page_and_a_request_come_back_as_they_were_written() {
         let page = Page { envelopes: vec![Bytes::from_static(b"abc"); 3], more: true };
         let mut out = Cursor::new(Vec::new());
-        block_on(TableCodec.write_response(&ROSTER, &mut out, page.clone())).unwrap();
-        assert_eq!(read_page(out.into_inner()).unwrap(), page);
+        TableCodec.write_response(&ROSTER, &mut out, page.clone()).await.unwrap();
+        assert_eq!(super::page(out.into_inner().into()).unwrap(), page);
 
         let request =
             PageRequest { after: Some(PeerKey([4; 32])), own: Some(Signed(Bytes::from_static(b"me"))) };
         let mut out = Cursor::new(Vec::new());
-        block_on(TableCodec.write_request(&ROSTER, &mut out, request.clone())).unwrap();
-        let read = block_on(TableCodec.read_request(&ROSTER, &mut Cursor::new(out.into_inner())));
-        assert_eq!(read.unwrap(), request);
+        TableCodec.write_request(&ROSTER, &mut out, Ok(request.clone())).await.unwrap();
+        let read = TableCodec.read_request(&ROSTER, &mut Cursor::new(out.into_inner())).await;
+        assert_eq!(read.unwrap(), Ok(request));
     }
 
     #[test]

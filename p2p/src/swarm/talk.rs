@@ -16,7 +16,7 @@ use rand::seq::IteratorRandom;
 
 use super::run::{Mesh, unix_ms};
 use crate::admission::Fault;
-use crate::behaviour::{Page, PageRequest, names, protocol_version, record_topic};
+use crate::behaviour::{BadRequest, Page, PageRequest, names, protocol_version, record_topic};
 use crate::identity::peer_key_of;
 use crate::limits::ROSTER_PULL_PAGES;
 use crate::wire::{Refused, Signed, Verified};
@@ -169,7 +169,10 @@ impl Mesh {
             Taken::New => MessageAcceptance::Accept,
             Taken::Nothing => MessageAcceptance::Ignore,
             Taken::Bad(refused) if refused.is_fault() => {
-                self.blame(from, Fault::Serious, &refused.to_string());
+                // Whoever passes on what it must have found to be forged is no honest node.
+                let forged = matches!(refused, Refused::BadSignature(_));
+                let fault = if forged { Fault::Fatal } else { Fault::Serious };
+                self.blame(from, fault, &refused.to_string());
                 MessageAcceptance::Reject
             }
             Taken::Bad(_) => MessageAcceptance::Ignore,
@@ -226,11 +229,11 @@ impl Mesh {
 
     fn pull(&mut self, from: PeerId, after: Option<PeerKey>, page: usize) {
         let own = self.roster.get(self.me).filter(|_| page == 0).map(|own| Signed(own.envelope().clone()));
-        let id = self.swarm.behaviour_mut().table.send_request(&from, PageRequest { after, own });
+        let id = self.swarm.behaviour_mut().table.send_request(&from, Ok(PageRequest { after, own }));
         self.pulls.in_flight.insert(id, Pull { from, page });
     }
 
-    pub(super) fn on_table(&mut self, event: request_response::Event<PageRequest, Page>) {
+    pub(super) fn on_table(&mut self, event: request_response::Event<Result<PageRequest, BadRequest>, Page>) {
         match event {
             request_response::Event::Message { peer, message, .. } => match message {
                 request_response::Message::Request { request, channel, .. } => {
@@ -251,8 +254,16 @@ impl Mesh {
     }
 
     /// A page for a neighbour, unless it asks too often. Its own record, which it brings along, is passed on.
-    fn serve(&mut self, peer: PeerId, request: PageRequest) -> Option<Page> {
+    fn serve(&mut self, peer: PeerId, request: Result<PageRequest, BadRequest>) -> Option<Page> {
         let now_ms = unix_ms();
+        let request = match request {
+            Ok(request) => request,
+            Err(bad) => {
+                let fault = if bad == BadRequest::Unfinished { Fault::Serious } else { Fault::Fatal };
+                self.blame(peer, fault, &bad.to_string());
+                return None;
+            }
+        };
         if !self.admission.may_ask_page(now_ms, peer) {
             self.blame(peer, Fault::Slight, "asks for the table too often");
             return None;
