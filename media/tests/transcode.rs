@@ -178,10 +178,12 @@ fn a_full_range_or_10_bit_source_becomes_plain_video() {
     if !ffmpeg_is_here() {
         return;
     }
-    for encode in [
-        "-c:v libx264 -preset ultrafast -color_range pc",
-        "-c:v libx264 -preset ultrafast -vf format=yuv422p",
-    ] {
+    let encodes = [
+        "-c:v libx264 -preset ultrafast -pix_fmt yuvj420p",
+        "-c:v libx264 -preset ultrafast -pix_fmt yuv420p10le",
+        "-c:v libx264 -preset ultrafast -pix_fmt yuv422p",
+    ];
+    for encode in encodes {
         let segments = Recipe { encode, seconds: 1, ..Recipe::default() }.segments();
         let made = transcode(&segments[0], &small_ladder()).unwrap();
         let sps = video(&made[0].bytes).0.info().unwrap();

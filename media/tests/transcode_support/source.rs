@@ -53,8 +53,9 @@ impl Recipe {
         let source = format!("testsrc2=s={w}x{h}:r={}:d={}", self.rate, self.seconds);
         let status = Command::new("ffmpeg")
             .args(["-v", "error", "-y", "-f", "lavfi", "-i", &source])
+            .args(["-pix_fmt", "yuv420p"])
             .args(self.encode.split_whitespace())
-            .args(["-pix_fmt", "yuv420p", "-output_ts_offset", "10", "-avoid_negative_ts", "disabled"])
+            .args(["-output_ts_offset", "10", "-avoid_negative_ts", "disabled"])
             .args(muxer.split_whitespace())
             .arg(&path)
             .status()
