@@ -24,6 +24,8 @@ const QUEUE_SLACK: f64 = 0.010;
 /// The same at the start, where the rate doubles and the queue fills fast.
 const START_FACTOR: f64 = 1.125;
 const START_SLACK: f64 = 0.006;
+/// Packets in a row that have queued: the start is over without waiting for the end of its round.
+const LATE_PACKETS: u32 = 8;
 /// More of a round cruise adds: this part of the rate, and this many packets.
 const RAISE: f64 = 0.05;
 const RAISE_PACKETS: f64 = 8.0;
@@ -84,6 +86,8 @@ struct Round {
     least: Option<Duration>,
     acked: u64,
     lost: u64,
+    /// Packets in a row, up to the last one, that have queued.
+    late: u32,
     app_limited: bool,
 }
 
@@ -155,6 +159,14 @@ impl Pace {
         round.least = Some(round.least.map_or(rtt, |least| least.min(rtt)));
         round.acked += ack.bytes;
         round.app_limited |= ack.app_limited;
+        let late = self.path.least().is_some_and(|path| over(rtt, path, QUEUE_FACTOR, QUEUE_SLACK));
+        round.late = if late { round.late + 1 } else { 0 };
+        // The rate is doubling: the end of the round would be too late.
+        if self.phase == Phase::Start && round.late >= LATE_PACKETS {
+            self.leave_start(ack.now);
+            self.begin(ack.now, Phase::Settle);
+            return;
+        }
         // A packet of this round has come back: the round trip is over.
         if ack.sent >= round.began && ack.now >= round.began + LEAST_ROUND {
             self.turn(ack.now);
@@ -179,13 +191,12 @@ impl Pace {
                 Phase::Settle
             }
             Phase::Settle => Phase::Cruise,
-            Phase::Start | Phase::Cruise if round.is_lossy(self.mtu) => {
-                self.set(self.rate * KEEP_LOSSY);
+            Phase::Start if round.is_lossy(self.mtu) || over(least, path, START_FACTOR, START_SLACK) => {
+                self.leave_start(now);
                 Phase::Settle
             }
-            Phase::Start if over(least, path, START_FACTOR, START_SLACK) => {
-                let took = now.saturating_sub(round.began).as_secs_f64().max(LEAST_ROUND.as_secs_f64());
-                self.set((round.acked as f64 / took).min(self.rate) * KEEP_QUEUED);
+            Phase::Cruise if round.is_lossy(self.mtu) => {
+                self.set(self.rate * KEEP_LOSSY);
                 Phase::Settle
             }
             Phase::Cruise if over(least, path, QUEUE_FACTOR, QUEUE_SLACK) => {
@@ -212,6 +223,12 @@ impl Pace {
                 self.phase = Phase::Drain;
             }
         }
+    }
+
+    /// Goes on with what the path has delivered in this round.
+    fn leave_start(&mut self, now: Duration) {
+        let took = now.saturating_sub(self.round.began).as_secs_f64().max(LEAST_ROUND.as_secs_f64());
+        self.set((self.round.acked as f64 / took).min(self.rate) * KEEP_QUEUED);
     }
 
     fn begin(&mut self, now: Duration, phase: Phase) {

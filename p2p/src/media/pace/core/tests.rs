@@ -90,7 +90,8 @@ impl World {
 
     fn learn(&mut self, index: usize) {
         let (now, flow) = (self.now, &mut self.flows[index]);
-        while let Some((_, sent, arrived)) = flow.flying.pop_front_if(|(due, ..)| *due <= now) {
+        while flow.flying.front().is_some_and(|(due, ..)| *due <= now) {
+            let Some((_, sent, arrived)) = flow.flying.pop_front() else { break };
             flow.in_flight -= MTU;
             if arrived {
                 flow.delivered += MTU;
@@ -134,16 +135,6 @@ impl World {
             self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let lost = ((self.chance >> 33) as f64 / (1u64 << 31) as f64) < self.loss;
         (due, !lost)
-    }
-}
-
-trait PopFrontIf<T> {
-    fn pop_front_if(&mut self, due: impl FnOnce(&T) -> bool) -> Option<T>;
-}
-
-impl<T> PopFrontIf<T> for VecDeque<T> {
-    fn pop_front_if(&mut self, due: impl FnOnce(&T) -> bool) -> Option<T> {
-        if due(self.front()?) { self.pop_front() } else { None }
     }
 }
 
