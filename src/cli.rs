@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 use crate::config::NodeArgs;
 
 mod api;
+mod bench_mesh;
+mod bench_transcode;
 mod broadcast;
 mod config;
 mod demo;
@@ -51,6 +53,9 @@ pub(crate) enum Command {
     Broadcast(broadcast::Args),
     /// Makes an HLS ladder of a file on this machine, without a mesh
     Transcode(transcode::Args),
+    /// Measures this machine against the best alternative, in one run
+    #[command(subcommand)]
+    Bench(Bench),
     /// Lists the nodes that a running node knows
     Peers(api::Args),
     /// Says for the last segments of a stream who was asked, why, and how long each step took
@@ -67,6 +72,19 @@ pub(crate) enum Command {
     Worker,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// CPU and memory next to one whole-file ffmpeg process
+    Transcode(bench_transcode::Args),
+    /// Segment round trip and throughput next to raw quinn
+    Mesh(bench_mesh::MeshArgs),
+    /// Segments over an emulated WAN next to libp2p streams, CUBIC, BBR and TCP; needs network namespaces
+    Wan(bench_mesh::WanArgs),
+    /// One process of the benchmark over a WAN
+    #[command(hide = true)]
+    Endpoint(bench_mesh::EndpointArgs),
+}
+
 /// Why a command came to nothing, in words for the terminal.
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
@@ -78,6 +96,10 @@ impl Cli {
             Command::Node(args) => node::run(&args, json).await,
             Command::Broadcast(args) => broadcast::run(args, json).await,
             Command::Transcode(args) => transcode::run(args, json).await,
+            Command::Bench(Bench::Transcode(args)) => bench_transcode::run(args, json).await,
+            Command::Bench(Bench::Mesh(args)) => bench_mesh::run(args, json).await,
+            Command::Bench(Bench::Wan(args)) => bench_mesh::run_wan(args, json).await,
+            Command::Bench(Bench::Endpoint(args)) => bench_mesh::run_endpoint(args).await,
             Command::Peers(args) => peers::run(&args, json).await,
             Command::Explain(args) => explain::run(&args, json).await,
             Command::Demo(args) => demo::run(args, json).await,

@@ -85,8 +85,11 @@ pub trait Work: Send + fmt::Debug {
     fn decline(self: Box<Self>, reason: Declined) -> BoxFuture<'static, ()>;
 
     /// Says yes and takes the segment, checked against the offer's length and hash. The error is for the log.
-    fn accept(self: Box<Self>) -> BoxFuture<'static, Result<(Bytes, Box<dyn Reply>), String>>;
+    fn accept(self: Box<Self>) -> BoxFuture<'static, Result<Accepted, String>>;
 }
+
+/// The segment of an accepted offer, and the way back.
+pub type Accepted = (Bytes, Box<dyn Reply>);
 
 /// The way back to whoever offered. Each step says whether somebody still listens.
 pub trait Reply: Send + fmt::Debug {

@@ -2,7 +2,7 @@
 
 use actix::Recipient;
 use actors::budget;
-use actors::ports::{Answer, MeshFault, Reply, Work};
+use actors::ports::{Accepted, Answer, MeshFault, Reply, Work};
 use actors::transcoder::messages::Take;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -46,7 +46,7 @@ impl Work for LocalWork {
         })
     }
 
-    fn accept(self: Box<Self>) -> BoxFuture<'static, Result<(Bytes, Box<dyn Reply>), String>> {
+    fn accept(self: Box<Self>) -> BoxFuture<'static, Result<Accepted, String>> {
         Box::pin(async move {
             let Self { segment, steps } = *self;
             steps.send(Ok(Answer::Accepted)).await.map_err(|_| "the stream is gone".to_owned())?;

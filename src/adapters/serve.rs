@@ -2,9 +2,8 @@
 
 use actix::Recipient;
 use actors::budget;
-use actors::ports::{Reply, Work};
+use actors::ports::{Accepted, Reply, Work};
 use actors::transcoder::messages::Take;
-use bytes::Bytes;
 use futures::future::BoxFuture;
 use p2p::media::{self, Fallback, IncomingOffer, MediaEndpoint};
 use protocol::{Declined, Failed, Rendition, SignedReceipt};
@@ -47,7 +46,7 @@ impl Work for MeshWork {
         Box::pin(self.0.decline(reason))
     }
 
-    fn accept(self: Box<Self>) -> BoxFuture<'static, Result<(Bytes, Box<dyn Reply>), String>> {
+    fn accept(self: Box<Self>) -> BoxFuture<'static, Result<Accepted, String>> {
         Box::pin(async move {
             let (segment, reply) = self.0.accept().await.map_err(|e| e.to_string())?;
             Ok((segment, Box::new(MeshReply(reply)) as Box<dyn Reply>))

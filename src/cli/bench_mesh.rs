@@ -1,12 +1,15 @@
 //! `livemesh bench mesh` and `livemesh bench wan`: what the media plane costs, and what it does on links that are far away,
 //! lossy or narrow. Prints ratios beside figures, because figures hold for one machine.
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-use std::path::PathBuf;
+use std::process::ExitCode;
 
 use clap::Args;
 use fixtures::lab::bench::{Plan, Row, Share, rows, share};
 use fixtures::lab::stage::Player;
 use fixtures::lab::{LabError, Part, Transport, mesh, play};
+
+use crate::cli::Failure;
 
 /// Options of `livemesh bench mesh`.
 #[derive(Debug, Args)]
@@ -17,9 +20,6 @@ pub(crate) struct MeshArgs {
     /// Segments to send.
     #[arg(long, default_value_t = 200)]
     count: usize,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
 }
 
 /// Options of `livemesh bench wan`. Needs the right to make network namespaces.
@@ -34,9 +34,6 @@ pub(crate) struct WanArgs {
     /// Only our own transport, without those that it is compared with.
     #[arg(long)]
     only_ours: bool,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
 }
 
 /// One process of `livemesh bench wan`; started by it.
@@ -55,12 +52,11 @@ const SHARED: [u64; 2] = [20, 100];
 ///
 /// # Errors
 /// [`LabError`] when a segment did not get through.
-#[allow(clippy::print_stdout)]
-pub(crate) async fn bench_mesh(args: MeshArgs) -> Result<(), LabError> {
+pub(crate) async fn run(args: MeshArgs, json: bool) -> Result<ExitCode, Failure> {
     let report = mesh::measure(args.bytes, args.count).await?;
-    if args.json {
+    if json {
         println!("{}", serde_json::json!(report));
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     let ms = report.segment_overhead_ms;
     println!(
@@ -71,15 +67,15 @@ pub(crate) async fn bench_mesh(args: MeshArgs) -> Result<(), LabError> {
         "throughput {:.0} MB/s, plain quinn {:.0} MB/s: ratio {:.2}",
         report.megabytes_per_second, report.quinn_megabytes_per_second, report.throughput_ratio_quinn
     );
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
-/// Runs `bench wan`: `program` is this program, which is started again in the namespaces as `bench endpoint`.
+/// Runs `bench wan`: this program is started again in the namespaces as `bench endpoint`.
 ///
 /// # Errors
 /// [`LabError`] where namespaces are not to be had.
-#[allow(clippy::print_stdout)]
-pub(crate) async fn bench_wan(args: WanArgs, program: PathBuf) -> Result<(), LabError> {
+pub(crate) async fn run_wan(args: WanArgs, json: bool) -> Result<ExitCode, Failure> {
+    let program = std::env::current_exe()?;
     let others = [Transport::Libp2p, Transport::Cubic, Transport::Bbr, Transport::Tcp];
     let plan = Plan {
         player: Player::new(&program, &["bench", "endpoint"]),
@@ -93,26 +89,24 @@ pub(crate) async fn bench_wan(args: WanArgs, program: PathBuf) -> Result<(), Lab
         segments: args.segments,
         bits_per_second: args.rate * 1_000_000,
     };
-    let json = args.json;
     let contest = tokio::task::spawn_blocking(move || contest(&plan, json));
     let (rows, shares) = contest.await.map_err(LabError::new)??;
     if json {
         println!("{}", serde_json::json!({ "rows": rows, "shares": shares }));
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Plays one part of `bench wan`.
 ///
 /// # Errors
 /// [`LabError`] when the part is not one, or was cut short.
-#[allow(clippy::print_stdout)]
-pub(crate) async fn bench_endpoint(args: EndpointArgs) -> Result<(), LabError> {
+pub(crate) async fn run_endpoint(args: EndpointArgs) -> Result<ExitCode, Failure> {
     let part: Part = serde_json::from_str(&args.part).map_err(LabError::new)?;
     if let Some(report) = play(part).await? {
         println!("{}", serde_json::json!(report));
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 fn contest(plan: &Plan, quiet: bool) -> Result<(Vec<Row>, Vec<Share>), LabError> {
@@ -132,7 +126,6 @@ fn contest(plan: &Plan, quiet: bool) -> Result<(Vec<Row>, Vec<Share>), LabError>
     Ok((rows, shares))
 }
 
-#[allow(clippy::print_stdout)]
 fn show(row: &Row) {
     let ms = |value: Option<f64>| value.map_or("-".into(), |ms| format!("{ms:.0}"));
     let ratio = |value: Option<f64>| value.map_or("-".into(), |ratio| format!("{ratio:.2}"));
@@ -151,7 +144,6 @@ fn show(row: &Row) {
     );
 }
 
-#[allow(clippy::print_stdout)]
 fn show_share(shared: &Share) {
     let [one, other] = shared.mbit_s;
     println!(

@@ -15,10 +15,13 @@ const STREAMS: usize = 64;
 /// Traces that a slow reader may lag behind.
 const FEED: usize = 256;
 
+/// The traces of one stream by sequence.
+type Kept = BTreeMap<u64, Arc<SegmentTrace>>;
+
 /// Where dispatchers write and pages read. Clones share it.
 #[derive(Clone, Debug)]
 pub struct TraceLog {
-    kept: Arc<Mutex<BTreeMap<StreamId, BTreeMap<u64, Arc<SegmentTrace>>>>>,
+    kept: Arc<Mutex<BTreeMap<StreamId, Kept>>>,
     feed: broadcast::Sender<Arc<SegmentTrace>>,
 }
 
@@ -39,7 +42,7 @@ impl TraceLog {
             of_stream.pop_first();
         }
         if kept.len() > STREAMS {
-            let newest = |traces: &BTreeMap<u64, Arc<SegmentTrace>>| {
+            let newest = |traces: &Kept| {
                 traces.last_key_value().map_or(0, |(_, t)| t.cut_unix_ms)
             };
             let oldest = kept.iter().min_by_key(|(_, traces)| newest(traces)).map(|(id, _)| id.clone());
