@@ -14,7 +14,10 @@ fn offer() -> Offer {
         b_frames: 3,
         gop: Some(180_000),
     };
-    let plain = RenditionSpec { name: "a_b-1".into(), fps: None, gop: None, b_frames: 0, ..spec.clone() };
+    let plain = {
+        let name = "a_b-1".to_owned();
+        RenditionSpec { name, fps: None, gop: None, b_frames: 0, ..spec }
+    };
     Offer {
         segment: SegmentId { stream: "me".parse().unwrap(), seq: u64::MAX },
         start: Ticks(-5),
