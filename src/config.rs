@@ -154,7 +154,13 @@ pub(crate) struct NodeArgs {
     #[arg(long, env = "LIVEMESH_NO_RTMP", conflicts_with = "rtmp")]
     pub(crate) no_rtmp: bool,
     /// Accepted stream key; may be repeated [default: any]
-    #[arg(long = "stream-key", env = "LIVEMESH_STREAM_KEYS", value_name = "KEY", value_delimiter = ',', hide_env_values = true)]
+    #[arg(
+        long = "stream-key",
+        env = "LIVEMESH_STREAM_KEYS",
+        value_name = "KEY",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
     pub(crate) stream_keys: Vec<String>,
     /// Livepeer's auth webhook: asked before a stream is accepted
     #[arg(long, env = "LIVEMESH_AUTH_WEBHOOK", value_name = "URL")]
@@ -189,7 +195,7 @@ pub(crate) enum Role {
 /// The file. Every key is optional and unknown ones are refused.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub(crate) struct File {
     name: Option<String>,
     roles: Option<Vec<Role>>,
     #[serde(default)]
@@ -302,7 +308,8 @@ impl NodeArgs {
     fn merge(&self, data_dir: PathBuf, file: File) -> Result<Config, ConfigError> {
         let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
         let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let roles = self.roles.clone().or(file.roles).unwrap_or_else(|| vec![Role::Broadcaster, Role::Orchestrator]);
+        let roles =
+            self.roles.clone().or(file.roles).unwrap_or_else(|| vec![Role::Broadcaster, Role::Orchestrator]);
         let rtmp = self.rtmp.or(file.rtmp.listen).unwrap_or(loopback(RTMP_PORT));
         let rtmp_on = !self.no_rtmp && file.rtmp.enabled.unwrap_or(true);
         let grace = file.ingest.grace_seconds.unwrap_or(30);
@@ -318,7 +325,8 @@ impl NodeArgs {
             wei: self.price.or(file.orchestrator.price_wei).unwrap_or(0),
             pixels: file.orchestrator.price_pixels.unwrap_or(1).max(1),
         };
-        let max_price = self.max_price.or(file.broadcast.max_price_wei).map(|wei| PricePerPixel { wei, pixels: 1 });
+        let max_price =
+            self.max_price.or(file.broadcast.max_price_wei).map(|wei| PricePerPixel { wei, pixels: 1 });
         let profiles = self.profiles.clone().or(file.broadcast.profiles);
         Ok(Config {
             name: self.name.clone().or(file.name).unwrap_or_else(host_name),
@@ -375,16 +383,20 @@ fn host_name() -> String {
 }
 
 fn read_file(path: &Path) -> Result<File, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.into(), error })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.into(), error })?;
     parse(&text).map_err(|message| ConfigError::Syntax { path: path.into(), message })
 }
 
-fn parse(text: &str) -> Result<File, String> {
-    toml::from_str(text).map_err(|error| format!("{}{}", error.to_string().trim_end(), suggestion(error.message())))
+/// Reads the text of a file; the error names the place and, of a key that nobody knows, the one that was meant.
+pub(crate) fn parse(text: &str) -> Result<File, String> {
+    toml::from_str(text)
+        .map_err(|error| format!("{}{}", error.to_string().trim_end(), suggestion(error.message())))
 }
 
 fn read_profiles(path: &Path) -> Result<LadderPlan, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.into(), error })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: path.into(), error })?;
     LadderPlan::from_json(&text).map_err(|error| ConfigError::Profiles { path: path.into(), error })
 }
 
@@ -398,7 +410,8 @@ fn suggestion(message: &str) -> String {
 }
 
 fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let near = known.map(|name| (strsim::jaro_winkler(unknown, name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
+    let near =
+        known.map(|name| (strsim::jaro_winkler(unknown, name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
     match near {
         Some((likeness, name)) if likeness > 0.7 => format!("; did you mean {name}?"),
         Some(_) | None => String::new(),
@@ -447,7 +460,8 @@ mod tests {
 
     #[test]
     fn a_flag_beats_the_file() {
-        let args = NodeArgs { http: Some("127.0.0.1:1".parse().unwrap()), no_mdns: true, ..NodeArgs::default() };
+        let args =
+            NodeArgs { http: Some("127.0.0.1:1".parse().unwrap()), no_mdns: true, ..NodeArgs::default() };
         let config = resolved(args, "[http]\nlisten = '127.0.0.1:2'\n[mesh]\nmdns = true\nnetwork = 'lab'\n");
         assert_eq!((config.http.port(), config.mesh.mdns, config.mesh.network.as_str()), (1, false, "lab"));
     }

@@ -27,9 +27,10 @@ pub const DISPATCH_SEGMENTS: usize = 8;
 pub const RENDITIONS: usize = protocol::Ladder::MAX;
 /// Steps of an orchestrator's answer that are received and not handled: a ladder, its beats and its receipt.
 pub const ANSWERS: usize = 2 * protocol::Ladder::MAX;
-/// Cut segments of a stream that wait for audio or renditions. Beyond that the oldest appears with gaps: a player has at
-/// most about this much buffered, so waiting longer would stall it.
-pub const PENDING_SEGMENTS: usize = 8;
+/// Cut segments of a stream that wait for audio or renditions. Beyond that the oldest appears with gaps. More than the
+/// dispatcher has in work, by the one that waits for room there and two whose renditions are on their way here; a live
+/// stream never has as many, because the dispatcher gives a segment up in time.
+pub const PENDING_SEGMENTS: usize = DISPATCH_SEGMENTS + 3;
 /// Segments ahead of the next one of which audio or renditions are kept before the segment itself is known.
 pub const AHEAD_SEGMENTS: u64 = 64;
 /// Lost cuts in a row that become gaps. More than this and the playlists start anew at the next one: gaps longer than the

@@ -38,15 +38,18 @@ async fn seams(seconds: u32) -> usize {
         .output()
         .await
         .unwrap();
-    succeeded("broadcast", &made);
+    assert!(
+        made.status.success(),
+        "{} {}",
+        String::from_utf8_lossy(&made.stdout),
+        String::from_utf8_lossy(&made.stderr)
+    );
 
     let dir = record.join("me");
     let boundaries = pictures_are_in_step(&dir.join("240p"), i64::from(seconds) * 30);
-    assert_eq!(
-        packet_hashes(&clip, "a:0"),
-        packet_hashes(&dir.join("audio/index.m3u8"), "a:0"),
-        "audio is untouched"
-    );
+    let (sent, kept) = (packet_hashes(&clip, "a:0"), packet_hashes(&dir.join("audio/index.m3u8"), "a:0"));
+    // The first packet of the file is encoder priming, presented before the first picture.
+    assert!(sent[1..] == kept, "audio is untouched: {} packets sent, {} kept", sent.len(), kept.len());
     let mut decode =
         ffmpeg(&["-xerror", "-i", dir.join("240p/index.m3u8").to_str().unwrap(), "-f", "null", "-"]);
     let said = decode.output().unwrap();
@@ -104,5 +107,6 @@ fn packet_hashes(file: &Path, stream: &str) -> Vec<String> {
         .unwrap();
     succeeded("ffprobe", &output);
     let text = String::from_utf8(output.stdout).unwrap();
-    text.lines().map(|line| line.trim_end_matches(',').to_owned()).collect()
+    let hash = |line: &str| line.split(',').find(|field| field.starts_with("MD5:")).map(str::to_owned);
+    text.lines().filter_map(hash).collect()
 }

@@ -53,7 +53,7 @@ pub struct Dispatcher {
     rng: StdRng,
     answers: BTreeMap<AskId, SpawnHandle>,
     room: Arc<Semaphore>,
-    held: BTreeMap<u64, OwnedSemaphorePermit>,
+    held: BTreeMap<u64, Held>,
     wake: Option<SpawnHandle>,
 }
 
@@ -105,7 +105,7 @@ impl Dispatcher {
                 self.check(ctx, ask, rendition, ladder, source)
             }
             Effect::Made(made) => {
-                self.held.remove(&made.seq);
+                self.give_back(made.seq);
                 let publisher = self.ports.publisher.clone();
                 ctx.spawn(wrap_future(async move {
                     let seq = made.seq;
@@ -150,6 +150,15 @@ impl Dispatcher {
         ));
     }
 
+    fn give_back(&mut self, seq: u64) {
+        if let Some(held) = self.held.get_mut(&seq) {
+            held.done = true;
+        }
+        while self.held.first_key_value().is_some_and(|(_, held)| held.done) {
+            self.held.pop_first();
+        }
+    }
+
     fn set_alarm(&mut self, ctx: &mut Context<Self>) {
         if let Some(handle) = self.wake.take() {
             ctx.cancel_future(handle);
@@ -160,6 +169,14 @@ impl Dispatcher {
                 Some(ctx.run_later(wait, |act, ctx| act.step(ctx, |core, world| core.on_wake(world))));
         }
     }
+}
+
+/// A segment's place among those in work. Places are given back in order, because what comes after a segment that is
+/// still in work waits for it at the publisher.
+#[derive(Debug)]
+struct Held {
+    done: bool,
+    _permit: OwnedSemaphorePermit,
 }
 
 /// One step of one ask's answer.
@@ -201,7 +218,7 @@ impl Handler<Dispatch> for Dispatcher {
         let room = Arc::clone(&self.room).acquire_owned();
         Box::pin(wrap_future::<_, Self>(room).map(|permit, act, ctx| {
             if let Ok(permit) = permit {
-                act.held.insert(dispatch.segment.id.seq, permit);
+                act.held.insert(dispatch.segment.id.seq, Held { done: false, _permit: permit });
             }
             act.step(ctx, |core, world| core.on_dispatch(world, dispatch));
         }))

@@ -202,7 +202,7 @@ impl Core {
         }
         self.jobs.insert(seq, job);
         self.hedges_left = (self.hedges_left + HEDGES_EARNED).min(HEDGES_SAVED);
-        self.ask_somebody(world, seq, false, &mut out);
+        self.serve_waiting(world, Some(seq), &mut out);
         out
     }
 
@@ -227,7 +227,9 @@ impl Core {
             }
             Answer::Receipt(receipt) => {
                 live.receipt = Some(receipt);
-                self.settle(world, ask)
+                let mut out = self.settle(world, ask);
+                self.serve_waiting(world, None, &mut out);
+                out
             }
         }
     }
@@ -258,6 +260,7 @@ impl Core {
             self.input_verdict(world, seq, &mut out);
         }
         self.replace(world, seq, &mut out);
+        self.serve_waiting(world, None, &mut out);
         out
     }
 
@@ -291,6 +294,7 @@ impl Core {
         }
         let mut out = self.settle(world, ask);
         self.finish_if_complete(world, seq, &mut out);
+        self.serve_waiting(world, None, &mut out);
         out
     }
 
@@ -507,6 +511,20 @@ impl Core {
             job.retry_at = None;
             job.tried.clear();
             self.ask_somebody(world, seq, false, out);
+        }
+    }
+
+    /// A place may have become free: it goes to the oldest segment that waits for one, `new` last.
+    fn serve_waiting<R: Rng>(&mut self, world: &mut World<'_, R>, new: Option<u64>, out: &mut Vec<Effect>) {
+        let waits = |job: &Job| !job.done && job.live.is_empty() && job.tried.is_empty();
+        let waiting: Vec<u64> = self.jobs.iter().filter(|(_, job)| waits(job)).map(|(seq, _)| *seq).collect();
+        for seq in waiting {
+            if let Some(job) = self.jobs.get_mut(&seq) {
+                job.retry_at = None;
+            }
+            if !self.ask_somebody(world, seq, false, out) && new.is_none() {
+                return;
+            }
         }
     }
 

@@ -42,9 +42,7 @@ impl TraceLog {
             of_stream.pop_first();
         }
         if kept.len() > STREAMS {
-            let newest = |traces: &Kept| {
-                traces.last_key_value().map_or(0, |(_, t)| t.cut_unix_ms)
-            };
+            let newest = |traces: &Kept| traces.last_key_value().map_or(0, |(_, t)| t.cut_unix_ms);
             let oldest = kept.iter().min_by_key(|(_, traces)| newest(traces)).map(|(id, _)| id.clone());
             oldest.map(|id| kept.remove(&id));
         }

@@ -371,3 +371,15 @@ fn any_mixture_of_habits_ends_every_segment_and_leaves_nothing_in_flight() {
         assert!((0..habits.len()).all(|n| lab.scores.in_flight(peer(n)) == 0), "{habits:?}");
     }
 }
+
+#[test]
+fn a_free_place_goes_to_the_oldest_segment_that_waits() {
+    let mut lab = Lab::new(&[Habit::Works(MS * 500)]);
+    for seq in 0..12 {
+        lab.cut(seq);
+        lab.run_until(lab.now + MS * 20);
+    }
+    lab.run();
+    let order: Vec<u64> = lab.asked.iter().map(|(seq, _)| *seq).collect();
+    assert!(order.is_sorted(), "{order:?}");
+}
