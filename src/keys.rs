@@ -19,7 +19,9 @@ pub(crate) enum KeyError {
     Io { path: PathBuf, error: std::io::Error },
     #[error("{path} can be read by others (mode {mode:o}): run chmod 600 {path}")]
     Exposed { path: PathBuf, mode: u32 },
-    #[error("{path} holds no ed25519 key in PKCS #8 PEM: restore it from a backup, or move it away to become a new node")]
+    #[error(
+        "{path} holds no ed25519 key in PKCS #8 PEM: restore it from a backup, or move it away to become a new node"
+    )]
     Unreadable { path: PathBuf },
 }
 

@@ -151,26 +151,63 @@ impl Figures {
         let theirs = registry.sub_registry_with_prefix("livepeer");
         theirs.register("current_sessions", "Streams that are being published now", self.sessions.clone());
         theirs.register("segment_source_emerged", "Source segments cut", self.emerged.clone());
-        theirs.register("segment_source_appeared", "Source segments given to the publisher", self.appeared.clone());
-        theirs.register("segment_transcoded", "Renditions of segments that came back and passed", self.transcoded.clone());
+        theirs.register(
+            "segment_source_appeared",
+            "Source segments given to the publisher",
+            self.appeared.clone(),
+        );
+        theirs.register(
+            "segment_transcoded",
+            "Renditions of segments that came back and passed",
+            self.transcoded.clone(),
+        );
         let help = "Segments of which every rendition came back and passed";
         theirs.register("segment_transcoded_all_appeared", help, self.all_appeared.clone());
-        theirs.register("segment_transcode_failed", "Renditions of segments that were given up", self.failed.clone());
-        theirs.register("transcode_retried", "Segments sent again after a fault or refusal", self.retried.clone());
-        theirs.register("orchestrator_swaps", "Sends of a segment to another orchestrator", self.swaps.clone());
+        theirs.register(
+            "segment_transcode_failed",
+            "Renditions of segments that were given up",
+            self.failed.clone(),
+        );
+        theirs.register(
+            "transcode_retried",
+            "Segments sent again after a fault or refusal",
+            self.retried.clone(),
+        );
+        theirs.register(
+            "orchestrator_swaps",
+            "Sends of a segment to another orchestrator",
+            self.swaps.clone(),
+        );
         let help = "From the cut of a segment until every rendition was checked";
         theirs.register_with_unit("transcode_overall_latency", help, Unit::Seconds, self.latency.clone());
         let help = "Length of source segments";
-        theirs.register_with_unit("source_segment_duration", help, Unit::Seconds, self.source_duration.clone());
-        theirs.register("transcoders_capacity", "Segments that this node transcodes at the same time", self.capacity.clone());
+        theirs.register_with_unit(
+            "source_segment_duration",
+            help,
+            Unit::Seconds,
+            self.source_duration.clone(),
+        );
+        theirs.register(
+            "transcoders_capacity",
+            "Segments that this node transcodes at the same time",
+            self.capacity.clone(),
+        );
         theirs.register("transcoders_load", "Segments that this node transcodes now", self.load.clone());
-        theirs.register("mil_pixels_processed", "Encoded pixels delivered, in millions", self.mil_pixels.clone());
+        theirs.register(
+            "mil_pixels_processed",
+            "Encoded pixels delivered, in millions",
+            self.mil_pixels.clone(),
+        );
 
         let ours = registry.sub_registry_with_prefix("livemesh");
         ours.register("hedges", "Second sends of a segment because the first was late", self.hedges.clone());
         ours.register("asks", "Sends of segments to orchestrators", self.asks.clone());
         ours.register("offers_declined", "Offers that this node declined", self.declined.clone());
-        ours.register("segments_served", "Segments that this node transcoded for others", self.served.clone());
+        ours.register(
+            "segments_served",
+            "Segments that this node transcoded for others",
+            self.served.clone(),
+        );
         let help = "Segments that this node took and did not finish";
         ours.register("segments_served_failed", help, self.served_failed.clone());
         ours.register("mesh_nodes", "Nodes with a valid record", self.nodes.clone());

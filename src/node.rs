@@ -22,8 +22,8 @@ use media::transcode::Capabilities;
 use media::worker::{WorkerConfig, Workers};
 use p2p::media::{Fallback, MediaConfig, MediaEndpoint};
 use p2p::{Control, ControlConfig, Identity, RecordDraft};
-use protocol::record::{Roles, Work};
 use protocol::Ticks;
+use protocol::record::{Roles, Work};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -39,11 +39,11 @@ use crate::ingest::gate::Gate;
 use crate::ingest::push::{self, Push};
 use crate::ingest::rtmp;
 use crate::ingest::webhook::Webhook;
+use crate::keys;
 use crate::metrics::Metrics;
 use crate::storage::ScoreFile;
 use crate::stream::Streams;
 use crate::view::View;
-use crate::keys;
 
 /// Streams that a node takes at a time.
 const MAX_STREAMS: usize = 64;
@@ -97,9 +97,11 @@ pub(crate) struct Node {
 /// Starts everything that `config` asks for.
 pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
     if !config.mesh.allow_unstaked {
-        return Err("stake is not checked yet, so this node must be told to work without it: give --allow-unstaked \
+        return Err(
+            "stake is not checked yet, so this node must be told to work without it: give --allow-unstaked \
                     (or mesh.allow_unstaked = true)"
-            .into());
+                .into(),
+        );
     }
     let config = Arc::new(config);
     let key = keys::load_or_create(&config.data_dir)?;
@@ -121,21 +123,34 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
     let (load, load_seen) = watch::channel(Load::default());
 
     if config.roles.orchestrator && found.encoders.is_empty() {
-        return Err("FFmpeg has no H.264 encoder, so this node cannot be an orchestrator: see livemesh doctor".into());
+        return Err(
+            "FFmpeg has no H.264 encoder, so this node cannot be an orchestrator: see livemesh doctor".into(),
+        );
     }
     let mut groups = Vec::new();
     let transcoder = config.roles.orchestrator.then(|| {
         let group = group("orchestrator", &fatal);
         let worker: SharedWorker = Arc::new(WorkerAdapter::new(&workers));
-        let admission = transcoder::core::Config { capacity: config.orchestrator.capacity, price: config.orchestrator.price };
-        let slot = group.keep("transcoder", move || Transcoder::new(admission, worker.clone(), key.clone(), load.clone()));
+        let admission = transcoder::core::Config {
+            capacity: config.orchestrator.capacity,
+            price: config.orchestrator.price,
+        };
+        let slot = group.keep("transcoder", move || {
+            Transcoder::new(admission, worker.clone(), key.clone(), load.clone())
+        });
         groups.push(group);
         slot
     });
     let take: Option<Recipient<Take>> = transcoder.as_ref().map(Slot::recipient);
     let mut tasks = vec![
         tokio::spawn(serve(media.clone(), fallback, take.clone())),
-        tokio::spawn(announce(Arc::clone(&config), found, control.clone(), media.local_addr()?, load_seen.clone())),
+        tokio::spawn(announce(
+            Arc::clone(&config),
+            found,
+            control.clone(),
+            media.local_addr()?,
+            load_seen.clone(),
+        )),
         tokio::spawn(count(metrics.clone(), traces.clone(), load_seen.clone())),
     ];
 
@@ -179,16 +194,27 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
             clock,
         };
         let addr = start_ingest(&config, streams);
-        let webhook = config.ingest.auth_webhook.as_deref().map(|url| Ok::<_, Failure>(Webhook::new(url.parse()?)?));
+        let webhook =
+            config.ingest.auth_webhook.as_deref().map(|url| Ok::<_, Failure>(Webhook::new(url.parse()?)?));
         let to_ingest = Gate::new(addr.clone().recipient(), addr.clone().recipient(), webhook.transpose()?);
         if let Some(listen) = config.rtmp {
             let listener = listen_tcp(listen, "RTMP", "--rtmp")?;
             rtmp_addr = Some(listener.local_addr()?.to_string());
             listener.set_nonblocking(true)?;
             let listener = tokio::net::TcpListener::from_std(listener)?;
-            tasks.push(tokio::spawn(rtmp::serve(listener, to_ingest.clone(), rtmp::Limits::default(), rtmp_stop.clone())));
+            tasks.push(tokio::spawn(rtmp::serve(
+                listener,
+                to_ingest.clone(),
+                rtmp::Limits::default(),
+                rtmp_stop.clone(),
+            )));
         }
-        push = Some(Push::new(to_ingest.clone(), Arc::clone(&workers) as _, library.clone(), push::Limits::default()));
+        push = Some(Push::new(
+            to_ingest.clone(),
+            Arc::clone(&workers) as _,
+            library.clone(),
+            push::Limits::default(),
+        ));
         gate = Some(to_ingest);
         ingest = Some(addr);
     }
@@ -250,7 +276,8 @@ impl Node {
 /// Resolves at the first SIGINT or SIGTERM. A second one ends the process at once.
 pub(crate) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return std::future::pending().await;
     };
     tokio::select! {
@@ -290,7 +317,8 @@ fn group(name: &str, fatal: &watch::Sender<Option<String>>) -> Group {
 }
 
 async fn start_control(config: &Config, identity: Identity) -> Result<Control, Failure> {
-    let bootstrap: Result<Vec<_>, Failure> = config.mesh.bootstrap.iter().map(|text| parse_bootstrap(text)).collect();
+    let bootstrap: Result<Vec<_>, Failure> =
+        config.mesh.bootstrap.iter().map(|text| parse_bootstrap(text)).collect();
     let port = config.mesh.control.port();
     let control = ControlConfig {
         listen: vec![config.mesh.control],
@@ -305,7 +333,8 @@ async fn start_control(config: &Config, identity: Identity) -> Result<Control, F
 }
 
 fn parse_bootstrap(text: &str) -> Result<p2p::Multiaddr, Failure> {
-    text.parse().map_err(|e| format!("{text} is no address such as /ip4/192.0.2.7/udp/4935/quic-v1: {e}").into())
+    text.parse()
+        .map_err(|e| format!("{text} is no address such as /ip4/192.0.2.7/udp/4935/quic-v1: {e}").into())
 }
 
 fn multiaddr(addr: &SocketAddr, identity: &Identity) -> String {
@@ -339,8 +368,9 @@ fn dispatching(config: &Config) -> dispatcher::core::Config {
 }
 
 fn listen_tcp(addr: SocketAddr, what: &str, flag: &str) -> Result<TcpListener, Failure> {
-    TcpListener::bind(addr)
-        .map_err(|e| format!("cannot listen for {what} on {addr} ({e}): end what uses it, or give {flag}").into())
+    TcpListener::bind(addr).map_err(|e| {
+        format!("cannot listen for {what} on {addr} ({e}): end what uses it, or give {flag}").into()
+    })
 }
 
 /// Tells the mesh what this node does, and its load when that has changed.

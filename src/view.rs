@@ -52,7 +52,14 @@ impl View {
 
     fn nodes(&self) -> Vec<MeshNode> {
         let me = self.control.me();
-        let others = self.control.roster().records.iter().filter(|r| r.peer != me).map(|r| self.other(r)).collect::<Vec<_>>();
+        let others = self
+            .control
+            .roster()
+            .records
+            .iter()
+            .filter(|r| r.peer != me)
+            .map(|r| self.other(r))
+            .collect::<Vec<_>>();
         std::iter::once(self.this()).chain(others).collect()
     }
 
@@ -64,7 +71,11 @@ impl View {
             key: me.to_string(),
             name: self.config.name.clone(),
             is_self: true,
-            roles: names(Roles { broadcaster: roles.broadcaster, orchestrator: roles.orchestrator, verifier: false }),
+            roles: names(Roles {
+                broadcaster: roles.broadcaster,
+                orchestrator: roles.orchestrator,
+                verifier: false,
+            }),
             rtt_ms: Some(0.0),
             load: self.load.borrow().in_work,
             capacity: if roles.orchestrator { work.capacity } else { 0 },
@@ -163,6 +174,10 @@ impl View {
 }
 
 fn names(roles: Roles) -> Vec<String> {
-    let all = [(roles.broadcaster, "broadcaster"), (roles.orchestrator, "orchestrator"), (roles.verifier, "verifier")];
+    let all = [
+        (roles.broadcaster, "broadcaster"),
+        (roles.orchestrator, "orchestrator"),
+        (roles.verifier, "verifier"),
+    ];
     all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name.to_owned()).collect()
 }

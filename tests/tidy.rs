@@ -1,4 +1,9 @@
 //! What the structure promises by leaving out, checked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail by panic, and says what it measured"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

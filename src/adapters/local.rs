@@ -16,7 +16,12 @@ use super::mesh::Own;
 type Steps = mpsc::Sender<Result<Answer, MeshFault>>;
 
 /// Offers a segment to the own transcoder.
-pub(super) fn ask(own: Own, me: PeerKey, offer: Offer, segment: Bytes) -> BoxStream<'static, Result<Answer, MeshFault>> {
+pub(super) fn ask(
+    own: Own,
+    me: PeerKey,
+    offer: Offer,
+    segment: Bytes,
+) -> BoxStream<'static, Result<Answer, MeshFault>> {
     let (steps, answers) = mpsc::channel(budget::ANSWERS);
     let work = Box::new(LocalWork { segment, steps: steps.clone() });
     tokio::spawn(hand_over(own.transcoder, Take { from: me, offer, work }, steps));

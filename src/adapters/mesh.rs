@@ -89,7 +89,12 @@ impl Mesh for MeshAdapter {
         all
     }
 
-    fn transcode(&self, peer: PeerKey, offer: Offer, segment: Bytes) -> BoxStream<'static, Result<Answer, MeshFault>> {
+    fn transcode(
+        &self,
+        peer: PeerKey,
+        offer: Offer,
+        segment: Bytes,
+    ) -> BoxStream<'static, Result<Answer, MeshFault>> {
         if peer == self.control.me() {
             return match self.own() {
                 Some(own) => local::ask(own, peer, offer, segment),
@@ -162,8 +167,12 @@ pub(crate) async fn keep_warm(mesh: Arc<MeshAdapter>, scores: SharedScores) {
     loop {
         let view = Arc::clone(&roster.borrow_and_update());
         let me = mesh.control.me();
-        let wanted: Vec<Arc<NodeRecord>> =
-            view.orchestrators().filter(|r| r.peer != me && !r.media.is_empty()).take(WARM).cloned().collect();
+        let wanted: Vec<Arc<NodeRecord>> = view
+            .orchestrators()
+            .filter(|r| r.peer != me && !r.media.is_empty())
+            .take(WARM)
+            .cloned()
+            .collect();
         for record in &wanted {
             let before = warm.iter().find(|old| old.peer == record.peer);
             if before.is_some_and(|old| old.media != record.media) {

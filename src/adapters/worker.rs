@@ -8,7 +8,6 @@ use media::worker::Workers;
 use protocol::{Failed, Ladder, Rendition};
 use tokio::sync::mpsc;
 
-
 /// A node's worker processes.
 #[derive(Clone, Debug)]
 pub(crate) struct WorkerAdapter(Workers);

@@ -31,7 +31,8 @@ impl Api {
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let url = format!("{}{path}", self.base);
         let reply = self.client.get(&url).send().await;
-        let reply = reply.map_err(|_| format!("no node answers at {}: is one running? see --api", self.base))?;
+        let reply =
+            reply.map_err(|_| format!("no node answers at {}: is one running? see --api", self.base))?;
         if !reply.status().is_success() {
             return Err(format!("{url} answered {}: {}", reply.status(), reply.text().await?.trim()).into());
         }

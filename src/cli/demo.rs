@@ -67,7 +67,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     line.set("starting orchestrators");
     let mut orchestrators = Vec::new();
     for n in 1..=args.orchestrators {
-        let bootstrap: Vec<String> = orchestrators.iter().flat_map(|o: &NodeProcess| o.ready.control.clone()).collect();
+        let bootstrap: Vec<String> =
+            orchestrators.iter().flat_map(|o: &NodeProcess| o.ready.control.clone()).collect();
         orchestrators.push(home.start(&format!("orchestrator-{n}"), Role::Orchestrator, &bootstrap).await?);
     }
     let bootstrap: Vec<String> = orchestrators.iter().flat_map(|o| o.ready.control.clone()).collect();
@@ -88,6 +89,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
         tally: Tally::new(Instant::now()),
         curve: args.curve.clone().map(Curve::new),
         api,
+        broadcaster,
         orchestrators,
         victim: 0,
     };
@@ -99,7 +101,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     if let Some(curve) = &demo.curve {
         curve.write()?;
     }
-    let Demo { tally, orchestrators, .. } = demo;
+    let Demo { tally, broadcaster, orchestrators, .. } = demo;
     broadcaster.stop().await;
     for orchestrator in orchestrators {
         orchestrator.stop().await;
@@ -118,6 +120,7 @@ struct Demo {
     tally: Tally,
     curve: Option<Curve>,
     api: Api,
+    broadcaster: NodeProcess,
     orchestrators: Vec<NodeProcess>,
     victim: usize,
 }
@@ -155,12 +158,18 @@ impl Demo {
                 }
                 _ = poll.tick() => {
                     self.tally.poll(&self.api, STREAM).await;
-                    if let Some(curve) = &mut self.curve {
-                        curve.sample(&self.orchestrators.iter().filter_map(NodeProcess::pid).collect::<Vec<_>>());
-                    }
+                    self.draw();
                     line.set(&self.tally.line());
                 }
             }
+        }
+    }
+
+    fn draw(&mut self) {
+        let nodes = std::iter::once(&self.broadcaster).chain(&self.orchestrators);
+        let memory: Vec<(String, f64)> = nodes.filter_map(NodeProcess::memory).collect();
+        if let Some(curve) = &mut self.curve {
+            curve.sample(&memory);
         }
     }
 
@@ -186,7 +195,8 @@ async fn at(when: Option<Instant>) {
 
 /// `30s`, `5m`, `1h`, or seconds.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
+    let (number, unit) =
+        text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
     let number: f64 = number.parse().map_err(|_| format!("{text} is no time; write 30s, 5m or 1h"))?;
     let seconds = match unit {
         "" | "s" => number,

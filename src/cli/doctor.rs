@@ -94,9 +94,11 @@ fn encoder(found: &Capabilities) -> Finding {
     match (found.encoders.first(), &found.core) {
         (Some(name), Some(core)) => good("H.264 encoder", format!("{name}, {core}")),
         (Some(name), None) => good("H.264 encoder", name.clone()),
-        (None, _) => {
-            bad("H.264 encoder", "FFmpeg has none".into(), "on Debian and Ubuntu: apt-get install libavcodec-extra")
-        }
+        (None, _) => bad(
+            "H.264 encoder",
+            "FFmpeg has none".into(),
+            "on Debian and Ubuntu: apt-get install libavcodec-extra",
+        ),
     }
 }
 
@@ -113,7 +115,11 @@ fn sandbox(tried: Isolation, by: Protections) -> Finding {
     if tried.files_refused && tried.network_refused && tried.programs_refused {
         return good("sandbox", found);
     }
-    weak("sandbox", found, "strangers' bytes are decoded with more rights than needed: use a kernel with Landlock and seccomp")
+    weak(
+        "sandbox",
+        found,
+        "strangers' bytes are decoded with more rights than needed: use a kernel with Landlock and seccomp",
+    )
 }
 
 fn refused(yes: bool) -> &'static str {
@@ -123,19 +129,25 @@ fn refused(yes: bool) -> &'static str {
 fn tcp(what: &'static str, addr: std::net::SocketAddr) -> Finding {
     match TcpListener::bind(addr) {
         Ok(_) => good(what, format!("{addr} is free")),
-        Err(error) => bad(what, format!("{addr}: {error}"), "end what uses it (a running node?), or choose another"),
+        Err(error) => {
+            bad(what, format!("{addr}: {error}"), "end what uses it (a running node?), or choose another")
+        }
     }
 }
 
 fn udp(what: &'static str, addr: std::net::SocketAddr) -> Finding {
     match UdpSocket::bind(addr) {
         Ok(_) => good(what, format!("{addr} is free")),
-        Err(error) => bad(what, format!("{addr}: {error}"), "end what uses it (a running node?), or choose another"),
+        Err(error) => {
+            bad(what, format!("{addr}: {error}"), "end what uses it (a running node?), or choose another")
+        }
     }
 }
 
 fn udp_buffer() -> Finding {
-    let limit = std::fs::read_to_string("/proc/sys/net/core/rmem_max").ok().and_then(|t| t.trim().parse::<u64>().ok());
+    let limit = std::fs::read_to_string("/proc/sys/net/core/rmem_max")
+        .ok()
+        .and_then(|t| t.trim().parse::<u64>().ok());
     match limit {
         Some(limit) if limit >= UDP_BUFFER => good("UDP buffer", format!("{} kB", limit / 1024)),
         Some(limit) => {
@@ -148,9 +160,11 @@ fn udp_buffer() -> Finding {
 
 fn join(config: &Config) -> Finding {
     match (config.mesh.bootstrap.len(), config.mesh.mdns) {
-        (0, false) => {
-            weak("way into the mesh", "none".into(), "give --bootstrap with the address of a node, or leave mDNS on")
-        }
+        (0, false) => weak(
+            "way into the mesh",
+            "none".into(),
+            "give --bootstrap with the address of a node, or leave mDNS on",
+        ),
         (0, true) => good("way into the mesh", "the LAN only (mDNS)".into()),
         (n, _) => good("way into the mesh", format!("{n} bootstrap addresses")),
     }

@@ -38,7 +38,13 @@ fn print(trace: &SegmentTrace) {
         (Some(TraceOutcome::SourceOnly), _) => "nothing to make: the source is below the lowest rung".into(),
         _ => "in work".into(),
     };
-    println!("{}/{}  {} ms, {} kB: {outcome}", trace.stream, trace.seq, trace.duration_ms, trace.bytes / 1000);
+    println!(
+        "{}/{}  {} ms, {} kB: {outcome}",
+        trace.stream,
+        trace.seq,
+        trace.duration_ms,
+        trace.bytes / 1000
+    );
     trace.asks.iter().for_each(print_ask);
     for rung in &trace.renditions {
         let by = rung.by.map_or_else(|| "missing".into(), |peer| format!("by {}", &peer.to_string()[..8]));

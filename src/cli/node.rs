@@ -35,7 +35,9 @@ pub(crate) fn introduce(node: &Node, json: bool) -> Result<(), Failure> {
     println!("node      {}", ready.peer_id);
     println!("page      http://{}/", ready.http);
     if let Some(rtmp) = &ready.rtmp {
-        println!("publish   rtmp://{rtmp}/live/STREAM   (in OBS: server rtmp://{rtmp}/live, stream key STREAM)");
+        println!(
+            "publish   rtmp://{rtmp}/live/STREAM   (in OBS: server rtmp://{rtmp}/live, stream key STREAM)"
+        );
         println!("watch     http://{}/live/STREAM/master.m3u8", ready.http);
     }
     for addr in &ready.control {

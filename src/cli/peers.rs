@@ -13,10 +13,14 @@ pub(crate) async fn run(args: &Args, json: bool) -> Result<ExitCode, Failure> {
         println!("{}", serde_json::to_string_pretty(&state.mesh.nodes)?);
         return Ok(ExitCode::SUCCESS);
     }
-    println!("{:<18} {:<14} {:<12} {:>8} {:>6} {:>22} {:>6}", "NAME", "PEER", "ROLES", "RTT", "LOAD", "PRICE", "SCORE");
+    println!(
+        "{:<18} {:<14} {:<12} {:>8} {:>6} {:>22} {:>6}",
+        "NAME", "PEER", "ROLES", "RTT", "LOAD", "PRICE", "SCORE"
+    );
     for node in &state.mesh.nodes {
         let rtt = node.rtt_ms.map_or_else(|| "-".into(), |ms| format!("{ms:.1} ms"));
-        let avoided = node.avoided_for_ms.map_or_else(String::new, |ms| format!("  avoided for {} s", ms / 1000));
+        let avoided =
+            node.avoided_for_ms.map_or_else(String::new, |ms| format!("  avoided for {} s", ms / 1000));
         let this = if node.is_self { "  this node" } else { "" };
         println!(
             "{:<18} {:<14} {:<12} {:>8} {:>6} {:>22} {:>6.2}{this}{avoided}",

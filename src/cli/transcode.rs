@@ -46,8 +46,12 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     let mut config = node_args.resolve()?;
     config.broadcast.patience = Some(PATIENCE);
     let node = node::start(config).await?;
-    let source =
-        FileSource { stream: name_of(&args.file)?, path: args.file, pace: Pace::AsFastAsPossible, repeat: false };
+    let source = FileSource {
+        stream: name_of(&args.file)?,
+        path: args.file,
+        pace: Pace::AsFastAsPossible,
+        repeat: false,
+    };
     let summary = publish(node, source, json).await;
     let _ = std::fs::remove_dir_all(private);
     report(&summary?, json)

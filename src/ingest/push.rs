@@ -15,7 +15,7 @@ use actors::ingest::{Opened, Refused};
 use actors::publisher::{Library, Published};
 use bytes::Bytes;
 use futures::future::try_join_all;
-use media::packet::Packet;
+use media::packet::{NOBODY, Packet};
 use protocol::StreamId;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore, SemaphorePermit};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -27,9 +27,6 @@ use super::gate::{Gate, Turned, Visitor};
 pub(crate) const MAX_BODY: usize = protocol::Segment::MAX_BYTES;
 /// Segments that are received or in work at a time; with the limit above, at most 512 MiB.
 const AT_ONCE: usize = 16;
-
-/// The token for which nobody waits.
-const NOBODY: u64 = 0;
 
 /// What a person may set.
 #[derive(Clone, Copy, Debug)]

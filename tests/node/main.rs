@@ -1,4 +1,9 @@
 //! Whole nodes as processes: real RTMP, real QUIC, real FFmpeg, over loopback.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail by panic, and says what it measured"
+)]
 
 mod boundaries;
 mod command_line;

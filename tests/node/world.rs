@@ -23,8 +23,8 @@ pub(crate) struct World {
 
 /// A running node.
 pub(crate) struct Node {
-    child: Child,
-    ready: Value,
+    pub(crate) child: Child,
+    pub(crate) ready: Value,
 }
 
 impl World {

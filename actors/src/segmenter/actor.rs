@@ -77,7 +77,7 @@ impl Segmenter {
         publisher_audio: Recipient<Audio>,
         publisher_end: Recipient<End>,
         dispatch: Recipient<Dispatch>,
-        ) -> Self {
+    ) -> Self {
         let (commands, taken) = mpsc::channel(COMMANDS);
         let (tell, counts) = watch::channel(Counts::default());
         let finishing = CancellationToken::new();

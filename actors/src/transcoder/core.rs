@@ -102,7 +102,8 @@ fn within_limits(offer: &Offer) -> Result<(), String> {
 }
 
 fn can_be_made(rung: &RenditionSpec) -> bool {
-    let even = rung.width.is_multiple_of(2) && rung.height.is_multiple_of(2) && rung.width.min(rung.height) >= 16;
+    let even =
+        rung.width.is_multiple_of(2) && rung.height.is_multiple_of(2) && rung.width.min(rung.height) >= 16;
     let rate = rung.fps.is_none_or(|fps| fps.den > 0 && fps.num > 0 && fps.num / fps.den <= MAX_FPS);
     let b_frames = rung.b_frames <= if rung.profile.allows_b_frames() { 3 } else { 0 };
     let gop = rung.gop.is_none_or(|gop| gop >= 900);

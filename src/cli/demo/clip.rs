@@ -42,14 +42,31 @@ async fn generate(clip: &Path) -> Result<(), Failure> {
     let output = ffmpeg()
         .args(["-f", "lavfi", "-i", &sound, "-filter_complex", &pictures, "-map", "[v]", "-map", "0:a"])
         .args(["-t", &length, "-c:v", "libx264", "-preset", "veryfast", "-profile:v", "high", "-bf", "2"])
-        .args(["-g", "60", "-keyint_min", "60", "-sc_threshold", "0", "-b:v", "3M", "-maxrate", "3M", "-bufsize", "3M"])
+        .args([
+            "-g",
+            "60",
+            "-keyint_min",
+            "60",
+            "-sc_threshold",
+            "0",
+            "-b:v",
+            "3M",
+            "-maxrate",
+            "3M",
+            "-bufsize",
+            "3M",
+        ])
         .args(["-c:a", "aac", "-b:a", "128k", "-ac", "2"])
         .arg(&unfinished)
         .output()
         .await
         .map_err(no_ffmpeg)?;
     if !output.status.success() {
-        return Err(format!("ffmpeg could not make a video: {}", String::from_utf8_lossy(&output.stderr).trim()).into());
+        return Err(format!(
+            "ffmpeg could not make a video: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        )
+        .into());
     }
     std::fs::rename(&unfinished, clip)?;
     Ok(())
@@ -77,9 +94,14 @@ fn ffmpeg() -> Command {
 }
 
 fn no_ffmpeg(error: std::io::Error) -> Failure {
-    format!("ffmpeg does not start ({error}): install it, on Debian and Ubuntu with apt-get install ffmpeg").into()
+    format!("ffmpeg does not start ({error}): install it, on Debian and Ubuntu with apt-get install ffmpeg")
+        .into()
 }
 
 fn user() -> String {
-    std::env::var("USER").unwrap_or_else(|_| "nobody".into()).chars().filter(char::is_ascii_alphanumeric).collect()
+    std::env::var("USER")
+        .unwrap_or_else(|_| "nobody".into())
+        .chars()
+        .filter(char::is_ascii_alphanumeric)
+        .collect()
 }

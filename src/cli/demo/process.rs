@@ -138,8 +138,9 @@ impl Drop for Home {
 }
 
 impl NodeProcess {
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.child.id()
+    /// Its name, and the megabytes that it and its workers hold; `None` while it is down.
+    pub(crate) fn memory(&self) -> Option<(String, f64)> {
+        Some((self.name.clone(), resident(self.child.id()?) as f64 / 1e6))
     }
 
     /// As a power cut would.
@@ -169,7 +170,7 @@ fn free_or_any(port: u16) -> u16 {
 }
 
 /// Bytes resident in a process and everything it started.
-pub(crate) fn resident(pid: u32) -> u64 {
+fn resident(pid: u32) -> u64 {
     let own = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
     let pages: u64 = own.split(' ').nth(1).and_then(|p| p.parse().ok()).unwrap_or(0);
     pages * 4096 + children(pid).into_iter().map(resident).sum::<u64>()

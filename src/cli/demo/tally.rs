@@ -46,7 +46,8 @@ impl Tally {
         if self.first_playlist.is_none() && api.is_there(&format!("/live/{stream}/master.m3u8")).await {
             self.first_playlist = Some(self.started.elapsed().as_millis() as u64);
         }
-        let traces: Result<Vec<SegmentTrace>, _> = api.get(&format!("/api/v1/streams/{stream}/explain")).await;
+        let traces: Result<Vec<SegmentTrace>, _> =
+            api.get(&format!("/api/v1/streams/{stream}/explain")).await;
         self.traces.extend(traces.into_iter().flatten().map(|t| (t.seq, t)));
     }
 
@@ -107,4 +108,3 @@ impl Report {
         self.segments_in > 0 && self.missing == 0
     }
 }
-
