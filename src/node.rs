@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix::{Addr, Recipient};
 use actix_web::dev::ServerHandle;
+use actors::budget::{self, Budget};
 use actors::clock::Clock;
 use actors::dispatcher::actor::SharedScores;
 use actors::dispatcher::log::TraceLog;
@@ -192,6 +193,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
             library: library.clone(),
             metrics,
             clock,
+            budget: Budget::new(budget::NODE_BYTES),
         };
         let addr = start_ingest(&config, streams);
         let webhook =

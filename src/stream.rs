@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::Recipient;
+use actors::budget::Budget;
 use actors::clock::Clock;
 use actors::dispatcher;
 use actors::dispatcher::actor::{Dispatcher, Ports, SharedScores};
@@ -43,6 +44,8 @@ pub(crate) struct Streams {
     pub(crate) library: Library,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Clock,
+    /// Bytes that all streams may have in work.
+    pub(crate) budget: Budget,
 }
 
 impl StreamFactory for Streams {
@@ -67,6 +70,7 @@ impl StreamFactory for Streams {
             publisher: publisher.recipient(),
             end: publisher.recipient(),
             traces: self.traces.clone(),
+            budget: self.budget.clone(),
         };
         let (id, config, clock) = (stream.clone(), self.dispatcher.clone(), self.clock);
         let dispatcher = group.keep("dispatcher", move || {

@@ -133,3 +133,35 @@ fn configuration_is_read_in_one_place() {
         );
     }
 }
+
+/// Requests that one actor sends to another are answered before it goes on; a circle of them could wait for ever.
+#[test]
+fn no_actor_waits_for_one_that_waits_for_it() {
+    let actors = root().join("actors/src");
+    let names: Vec<String> = fs::read_dir(&actors)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.join("messages.rs").exists())
+        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
+        .collect();
+    assert!(names.len() >= 6, "{names:?}");
+    let sends_to = |from: &String| -> Vec<String> {
+        let text = code(&actors.join(from).join("actor.rs")).join("\n");
+        let used = |to: &&String| *to != from && text.contains(&format!("crate::{to}::messages"));
+        names.iter().filter(used).cloned().collect()
+    };
+    for start in &names {
+        let (mut seen, mut next) = (Vec::new(), sends_to(start));
+        while let Some(actor) = next.pop() {
+            assert!(actor != *start, "{start} waits for itself, through {seen:?}");
+            if !seen.contains(&actor) {
+                next.extend(sends_to(&actor));
+                seen.push(actor);
+            }
+        }
+    }
+    assert!(
+        sends_to(&"segmenter".to_owned()).contains(&"dispatcher".to_owned()),
+        "the search finds what is there"
+    );
+}

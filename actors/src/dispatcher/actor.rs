@@ -18,7 +18,7 @@ use super::core::{AskId, Config, Core, Effect, World};
 use super::log::TraceLog;
 use super::messages::{Dispatch, Status};
 use super::score::Scoreboard;
-use crate::budget;
+use crate::budget::{self, Budget, Permit};
 use crate::clock::Clock;
 use crate::ports::{Answer, MeshFault, SharedMesh};
 use crate::publisher::messages::{End, Made};
@@ -42,6 +42,8 @@ pub struct Ports {
     pub end: Recipient<End>,
     /// Keeps what people may want to see.
     pub traces: TraceLog,
+    /// Bytes that all streams of the node may have in work.
+    pub budget: Budget,
 }
 
 /// Finds orchestrators for one stream's segments.
@@ -176,7 +178,8 @@ impl Dispatcher {
 #[derive(Debug)]
 struct Held {
     done: bool,
-    _permit: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
+    _bytes: Permit,
 }
 
 /// One step of one ask's answer.
@@ -215,11 +218,19 @@ impl Handler<Dispatch> for Dispatcher {
     /// Answers when there is room: the segmenter of a file waits here, a live one never fills it, because a segment is given
     /// up after four durations.
     fn handle(&mut self, dispatch: Dispatch, _: &mut Context<Self>) -> Self::Result {
-        let room = Arc::clone(&self.room).acquire_owned();
-        Box::pin(wrap_future::<_, Self>(room).map(|permit, act, ctx| {
-            if let Ok(permit) = permit {
-                act.held.insert(dispatch.segment.id.seq, Held { done: false, _permit: permit });
-            }
+        let (room, budget) = (Arc::clone(&self.room), self.ports.budget.clone());
+        let bytes = dispatch.segment.bytes.len();
+        let admitted = async move {
+            let place = room.acquire_owned().await.ok()?;
+            Some(Held {
+                done: false,
+                _place: place,
+                _bytes: budget.hold(bytes.min(budget.capacity())).await.ok()?,
+            })
+        };
+        Box::pin(wrap_future::<_, Self>(admitted).map(|held, act, ctx| {
+            let seq = dispatch.segment.id.seq;
+            act.held.extend(held.map(|held| (seq, held)));
             act.step(ctx, |core, world| core.on_dispatch(world, dispatch));
         }))
     }
