@@ -4,6 +4,7 @@
 //! stream; who is at the other end is the caller's business.
 
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use futures::Stream;
 use protocol::rendition::RenditionSpec;
 use protocol::{Offer, Rendition, Segment, SignedReceipt};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::fault::MediaError;
-use super::frame::{Floor, read_body, read_frame, write_frame};
+use super::frame::{Floor, read_body_with, read_frame, write_frame};
 use super::half::{Sink, Source};
+use super::serve::BEAT;
 use super::wire::{RenditionHead, Step, decode_step, encode_offer, proto};
 
 /// One step of an orchestrator's answer, in the order in which they come.
@@ -24,7 +27,7 @@ use super::wire::{RenditionHead, Step, decode_step, encode_offer, proto};
 pub enum Answer {
     /// The offer is admitted. Comes before the upload has ended.
     Accepted,
-    /// The job is alive.
+    /// The job is alive: the peer said so, or bytes are moving between the two.
     Beat,
     /// One rendition is complete; its hash was computed here.
     Rendition(Rendition),
@@ -110,15 +113,16 @@ pub(crate) async fn ask(
     steps: &Steps,
     patience: Patience,
 ) -> Result<(), Ended> {
-    let mut reader =
-        Reader { source, offer, patience, made: vec![None; offer.ladder.0.len()], answered: false };
+    let pulse = Pulse::new(steps);
+    let made = vec![None; offer.ladder.0.len()];
+    let mut reader = Reader { source, offer, patience, pulse: &pulse, made, answered: false };
     let ended = {
         let upload = async {
             write_frame(&mut sink, &encode_offer(offer)).await?;
-            sink.send(segment).await?;
+            sink.send_with(segment, || pulse.moved()).await?;
             sink.end().await
         };
-        let answers = tokio::time::timeout(offer.deadline + GRACE, reader.run(steps));
+        let answers = tokio::time::timeout(offer.deadline + GRACE, reader.run());
         tokio::pin!(upload, answers);
         let uploaded = tokio::select! {
             ended = &mut answers => Err(ended),
@@ -141,11 +145,39 @@ pub(crate) async fn ask(
     })
 }
 
+/// Steps on their way to the caller, and beats in between while bytes move: a long rendition or upload is no silence.
+struct Pulse<'a> {
+    steps: &'a Steps,
+    last: Mutex<Instant>,
+}
+
+impl<'a> Pulse<'a> {
+    fn new(steps: &'a Steps) -> Self {
+        Self { steps, last: Mutex::new(Instant::now()) }
+    }
+
+    async fn step(&self, answer: Answer) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        // The caller that has gone has dropped this future with it.
+        drop(self.steps.send(Ok(answer)).await);
+    }
+
+    fn moved(&self) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.elapsed() >= BEAT {
+            *last = Instant::now();
+            // A caller that has steps to look at needs no beat.
+            drop(self.steps.try_send(Ok(Answer::Beat)));
+        }
+    }
+}
+
 /// The incoming half.
 struct Reader<'a> {
     source: Source,
     offer: &'a Offer,
     patience: Patience,
+    pulse: &'a Pulse<'a>,
     /// What has come so far, by rung: what the receipt must name.
     made: Vec<Option<(protocol::Hash, u64)>>,
     answered: bool,
@@ -153,7 +185,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Reads to the receipt.
-    async fn run(&mut self, steps: &Steps) -> Result<(), MediaError> {
+    async fn run(&mut self) -> Result<(), MediaError> {
         loop {
             let within = if self.answered { self.patience.silence } else { self.patience.first };
             let frame = read_frame::<_, proto::Answer>(&mut self.source, within).await?;
@@ -167,8 +199,7 @@ impl Reader<'_> {
                 Step::Rendition(head) => Answer::Rendition(self.rendition(head).await?),
                 Step::Receipt(receipt) => {
                     self.check(&receipt)?;
-                    // The caller that has gone has dropped this future with it.
-                    drop(steps.send(Ok(Answer::Receipt(receipt))).await);
+                    self.pulse.step(Answer::Receipt(receipt)).await;
                     return Ok(());
                 }
                 Step::Declined(declined) => return Err(declined.into()),
@@ -177,7 +208,7 @@ impl Reader<'_> {
                     return Err(MediaError::Protocol(format!("the peer refuses what this node sent: {why}")));
                 }
             };
-            drop(steps.send(Ok(answer)).await);
+            self.pulse.step(answer).await;
         }
     }
 
@@ -195,7 +226,8 @@ impl Reader<'_> {
             return Err(MediaError::Protocol(why));
         }
         let wanted = usize::try_from(head.bytes).expect("at most 32 MiB");
-        let (bytes, hash) = read_body(&mut self.source, wanted, self.patience.floor).await?;
+        let came = || self.pulse.moved();
+        let (bytes, hash) = read_body_with(&mut self.source, wanted, self.patience.floor, came).await?;
         self.made[head.index] = Some((hash, head.pixels));
         Ok(Rendition { index: head.index, frames: head.frames, pixels: head.pixels, bytes, hash })
     }
@@ -219,3 +251,6 @@ fn largest(spec: &RenditionSpec, offer: &Offer) -> u64 {
     let nominal = u64::from(spec.bitrate).saturating_mul(millis) / 8000;
     nominal.saturating_mul(RATE_SLACK).clamp(SMALL_RENDITION, Segment::MAX_BYTES as u64)
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,6 +118,19 @@ pub(crate) async fn read_body<R>(
 where
     R: AsyncRead + Unpin,
 {
+    read_body_with(from, wanted, floor, || {}).await
+}
+
+/// Like [`read_body`], and calls `came` whenever some of the bytes have come.
+pub(crate) async fn read_body_with<R>(
+    from: &mut R,
+    wanted: usize,
+    floor: Floor,
+    came: impl Fn(),
+) -> Result<(Bytes, Hash), FrameError>
+where
+    R: AsyncRead + Unpin,
+{
     let started = Instant::now();
     let mut body = BytesMut::with_capacity(wanted.min(FIRST_ALLOCATION));
     let mut hasher = Keccak256::new();
@@ -132,6 +145,7 @@ where
             return Err(FrameError::Ended { got, wanted });
         }
         hasher.update(&body[got..]);
+        came();
     }
     Ok((body.freeze(), Hash(hasher.finalize().into())))
 }

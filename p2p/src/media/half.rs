@@ -46,14 +46,22 @@ impl Sink {
 
     /// Hands `body` over, without a copy on QUIC.
     pub(crate) async fn send(&mut self, body: Bytes) -> Result<(), MediaError> {
-        match &mut self.to {
-            Out::Quic(stream) => stream.write_chunk(body).await?,
-            Out::Any(stream) => {
-                for piece in body.chunks(PIECE) {
-                    stream.write_all(piece).await?;
-                }
-                stream.flush().await?;
+        self.send_with(body, || {}).await
+    }
+
+    /// Like [`Sink::send`], and calls `went` whenever the transport has taken a piece: once its buffer is full, that is
+    /// whenever the peer has acknowledged as much.
+    pub(crate) async fn send_with(&mut self, mut body: Bytes, went: impl Fn()) -> Result<(), MediaError> {
+        while !body.is_empty() {
+            let piece = body.split_to(PIECE.min(body.len()));
+            match &mut self.to {
+                Out::Quic(stream) => stream.write_chunk(piece).await?,
+                Out::Any(stream) => stream.write_all(&piece).await?,
             }
+            went();
+        }
+        if let Out::Any(stream) = &mut self.to {
+            stream.flush().await?;
         }
         Ok(())
     }

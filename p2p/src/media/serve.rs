@@ -17,8 +17,8 @@ use super::gate::{Gate, StreamPermit};
 use super::half::{Sink, Source, no_longer_than};
 use super::wire::{RenditionHead, Step, decode_offer, encode_step, proto};
 
-/// How often an upload that is still going on is answered with a beat.
-const BEAT: Duration = Duration::from_secs(1);
+/// How often an upload that is still going on is answered with a beat: whoever asks gives up on a silence of a few of them.
+pub(crate) const BEAT: Duration = Duration::from_millis(100);
 /// How long a last word may take to be handed over; whoever does not read it loses it.
 const LAST_WORD: Duration = Duration::from_secs(2);
 /// How long the end of an answer may take to arrive, renditions before it included. A dead path ends it sooner.
