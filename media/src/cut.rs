@@ -14,7 +14,7 @@ use protocol::{Segment, Ticks};
 use crate::aac::Asc;
 use crate::avc::Sps;
 use crate::fmp4::Sample;
-use crate::packet::{AudioConfig, Packet, VideoConfig};
+use crate::packet::{AudioConfig, NOBODY, Packet, VideoConfig};
 use crate::timeline::Timeline;
 
 /// Length of a segment that is aimed at.
@@ -172,7 +172,7 @@ impl Cutter {
         if self.close_here(Some(token), out) {
             self.flush_audio(out);
         } else {
-            self.counts.unanswered_tokens += 1;
+            self.counts.unanswered_tokens += u64::from(token != NOBODY);
         }
     }
 }

@@ -3,6 +3,9 @@
 use bytes::Bytes;
 use protocol::Ticks;
 
+/// The token of a [`Packet::Boundary`] for which nobody waits.
+pub const NOBODY: u64 = 0;
+
 /// One thing that happened on a publisher's connection, in arrival order.
 #[derive(Clone, Debug)]
 pub enum Packet {
@@ -18,7 +21,7 @@ pub enum Packet {
     Discontinuity,
     /// The publisher pushed ready-made segments and one ends here; the cut that results carries `token`.
     Boundary {
-        /// Chosen by the ingest that waits for this segment's renditions.
+        /// Chosen by the ingest that waits for this segment's renditions; [`NOBODY`] where none does.
         token: u64,
     },
 }

@@ -488,6 +488,13 @@ fn a_boundary_gives_out_video_and_audio_at_once() {
 }
 
 #[test]
+fn a_boundary_for_which_nobody_waits_leaves_nobody_unanswered() {
+    let mut cutter = Cutter::new(Segment::MAX_DURATION);
+    cutter.push(Packet::Boundary { token: NOBODY }, &mut Vec::new());
+    assert_eq!(cutter.counts(), Counts::default());
+}
+
+#[test]
 fn a_gop_without_end_is_bounded_and_the_next_idr_resumes() {
     let packets = video_only(clip());
     let (config, pictures) = packets.split_first().unwrap();

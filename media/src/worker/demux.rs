@@ -28,7 +28,12 @@ pub(super) struct Demux {
     ready: VecDeque<Packet>,
     pictures: u64,
     damaged: u32,
+    /// The file ends within a transport packet, and so within a picture.
+    torn: bool,
 }
+
+/// Lengths of transport packets, bytes: plain, with a time stamp (BDAV), with error correction.
+const TRANSPORT_PACKETS: [usize; 3] = [188, 192, 204];
 
 fn input(message: String) -> JobError {
     JobError { fault: Fault::Input, message }
@@ -38,7 +43,9 @@ impl Demux {
     /// Opens a file in memory.
     pub(super) fn memory(bytes: Bytes) -> Result<Self, JobError> {
         let format = Format::sniff(&bytes);
-        Self::open(Cursor::new(bytes), format)
+        let torn = matches!(format, Some(Format::MpegTs))
+            && TRANSPORT_PACKETS.iter().all(|length| !bytes.len().is_multiple_of(*length));
+        Ok(Self { torn, ..Self::open(Cursor::new(bytes), format)? })
     }
 
     /// Opens a file on disk.
@@ -66,6 +73,7 @@ impl Demux {
             ready: VecDeque::new(),
             pictures: 0,
             damaged: 0,
+            torn: false,
         })
     }
 
@@ -89,6 +97,9 @@ impl Demux {
     fn end(&self) -> Result<Option<Packet>, JobError> {
         if self.pictures == 0 {
             return Err(input("there is no H.264 picture in it: publish H.264 video".into()));
+        }
+        if self.torn && self.pictures == 1 {
+            return Err(input("the one picture in it is cut short: was it sent whole?".into()));
         }
         Ok(None)
     }
