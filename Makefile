@@ -46,3 +46,10 @@ bench: setup-test build
 	$(LIVEMESH) bench transcode
 	$(LIVEMESH) bench mesh
 	$(LIVEMESH) bench wan
+
+# Strangers' bytes against every parser of ours, SECONDS for each; needs a nightly toolchain and cargo-fuzz.
+SECONDS = 60
+fuzz:
+	for target in $$(cargo +nightly fuzz list); do \
+		cargo +nightly fuzz run -s none $$target -- -max_total_time=$(SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 || exit 1; \
+	done

@@ -9,6 +9,9 @@ mod demux;
 mod error;
 mod file;
 mod frame;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod messages;
 mod pool;
 mod process;

@@ -10,6 +10,10 @@ pub mod link;
 pub mod pace;
 pub mod raw;
 
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
+
 mod ask;
 mod fault;
 mod frame;
