@@ -1,7 +1,7 @@
 # make demo   a live stream through a mesh of processes on this machine (INPUT=my.mp4 streams your file)
 # make test   formats, lints, all tests
 # make bench  ratios to ffmpeg, to quinn, and over an emulated WAN
-.PHONY: demo test bench lint dashboard setup setup-test build test-rust test-browser test-long fuzz
+.PHONY: demo test bench lint dashboard setup setup-test build test-rust test-browser test-long test-mesh fuzz
 
 LIVEMESH = target/release/livemesh
 
@@ -41,6 +41,10 @@ test-browser: dashboard
 test-long: setup-test build
 	$(LIVEMESH) demo --port 0 --for 120s --kill-every 5s --json
 	cargo test --release --workspace -- --ignored
+
+# How long a newcomer needs to know three hundred orchestrators.
+test-mesh:
+	cargo test --release -p livemesh-p2p --test mesh_scale -- --ignored --nocapture
 
 bench: setup-test build
 	$(LIVEMESH) bench transcode

@@ -28,6 +28,7 @@ use protocol::{Hash, NodeRecord};
 pub use table::{BadRequest, Page, PageRequest, TableCodec};
 
 use crate::limits;
+use crate::media::fallback;
 
 /// The major version of everything below: nodes of another one refuse each other.
 pub const MAJOR: u32 = 1;
@@ -44,6 +45,9 @@ pub mod names {
     pub const GOSSIP_PREFIX: &str = "/livemesh/gossip";
 }
 
+/// Fewer connections than this make no mesh.
+const MIN_CONNECTIONS: u32 = 8;
+
 /// What kind of node the protocols are for.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -51,7 +55,7 @@ pub struct Plan {
     pub network: String,
     /// Peers that gossip goes to.
     pub degree: usize,
-    /// Connections at most.
+    /// Connections that it keeps.
     pub max_connections: u32,
     /// Whether others can reach it directly, so that it can serve addresses, probes and relaying.
     pub public: bool,
@@ -91,7 +95,7 @@ pub(crate) struct Protocols {
     pub probe: Toggle<autonat::v2::client::Behaviour>,
     /// Are you?
     pub prober: Toggle<autonat::v2::server::Behaviour>,
-    /// Relaying for others, bounded to signalling.
+    /// Relaying for others, within the bounds of [`relay_bounds`].
     pub relay: Toggle<relay::Behaviour>,
     /// Others on the LAN.
     pub mdns: Toggle<mdns::tokio::Behaviour>,
@@ -132,7 +136,7 @@ impl Protocols {
             punch: plan.open.then(|| dcutr::Behaviour::new(me)).into(),
             probe: plan.open.then(autonat::v2::client::Behaviour::default).into(),
             prober: served.then(autonat::v2::server::Behaviour::default).into(),
-            relay: served.then(|| relay::Behaviour::new(me, relay::Config::default())).into(),
+            relay: served.then(|| relay::Behaviour::new(me, relay_bounds())).into(),
             mdns: if plan.mdns {
                 Some(mdns::tokio::Behaviour::new(mdns::Config::default(), me)?).into()
             } else {
@@ -155,13 +159,21 @@ pub fn record_topic(network: &str) -> IdentTopic {
     IdentTopic::new(format!("/livemesh/{network}/records/{MAJOR}"))
 }
 
+/// Connections that a node keeps of those that others made, of `max_connections` in all: the rest is for those that it makes.
+#[must_use]
+pub(crate) fn max_inbound(max_connections: u32, degree: usize) -> u32 {
+    let max = max_connections.max(MIN_CONNECTIONS);
+    max - (2 * degree as u32).min(max / 2)
+}
+
 fn connection_bounds(plan: &Plan) -> connection_limits::ConnectionLimits {
-    let kept_for_us = (2 * plan.degree as u32).min(plan.max_connections / 2);
     connection_limits::ConnectionLimits::default()
         .with_max_pending_incoming(Some(limits::MAX_PENDING))
         .with_max_pending_outgoing(Some(limits::MAX_PENDING))
-        .with_max_established(Some(plan.max_connections))
-        .with_max_established_incoming(Some(plan.max_connections - kept_for_us))
+        .with_max_established(Some(plan.max_connections.max(MIN_CONNECTIONS) + limits::VISITORS))
+        .with_max_established_incoming(Some(
+            max_inbound(plan.max_connections, plan.degree) + limits::VISITORS,
+        ))
         .with_max_established_per_peer(Some(limits::MAX_PER_PEER))
 }
 
@@ -224,6 +236,16 @@ fn scoring(topic: gossipsub::TopicHash) -> (PeerScoreParams, PeerScoreThresholds
     (params, thresholds)
 }
 
+/// libp2p's defaults are for signalling: 128 KiB and 2 minutes, less than one segment. Pairs whose holes cannot be punched
+/// have no other way, so a circuit here carries some minutes of a stream, and a node that needs more opens another one.
+fn relay_bounds() -> relay::Config {
+    relay::Config {
+        max_circuit_bytes: limits::CIRCUIT_BYTES,
+        max_circuit_duration: limits::CIRCUIT_TIME,
+        ..relay::Config::default()
+    }
+}
+
 fn addresses_only(plan: &Plan, key: &Keypair) -> kad::Behaviour<MemoryStore> {
     let me = key.public().to_peer_id();
     let nothing = MemoryStoreConfig { max_records: 0, max_provided_keys: 0, ..MemoryStoreConfig::default() };
@@ -246,7 +268,7 @@ fn addresses_only(plan: &Plan, key: &Keypair) -> kad::Behaviour<MemoryStore> {
 /// would take the other's streams without a word.
 #[must_use]
 pub fn all_names() -> Vec<String> {
-    let ours = [names::ROSTER, names::KAD].map(|name: StreamProtocol| name.to_string());
+    let ours = [names::ROSTER, names::KAD, fallback::PROTOCOL].map(|name: StreamProtocol| name.to_string());
     let gossip = ["1.0.0", "1.1.0", "1.2.0", "1.3.0"].map(|v| format!("{}/{v}", names::GOSSIP_PREFIX));
     let libp2ps = [
         identify::PROTOCOL_NAME,
@@ -272,7 +294,7 @@ mod tests {
 
     #[test]
     fn our_names_carry_the_major_version() {
-        for name in [names::ROSTER, names::KAD] {
+        for name in [names::ROSTER, names::KAD, fallback::PROTOCOL] {
             assert!(name.as_ref().ends_with(&format!("/{MAJOR}")), "{name}");
         }
         assert!(protocol_version("n").contains(&format!("/{MAJOR}/")));

@@ -13,6 +13,12 @@ pub const MAX_SKEW_MS: u64 = 60_000;
 /// Relays that a record may name.
 pub const MAX_RELAYS: usize = 2;
 
+/// Bytes that a relay carries on one circuit, each way: two minutes of a 6 Mbit/s stream, its ladder and what is sent twice.
+/// With libp2p's 16 circuits at most, 4 of one peer, a relay gives away no more than 4 GiB each way at a time.
+pub const CIRCUIT_BYTES: u64 = 256 << 20;
+/// How long a circuit may last.
+pub const CIRCUIT_TIME: Duration = Duration::from_secs(600);
+
 /// Largest request for a page of the table, bytes: a key, and the asker's own record.
 pub const ROSTER_REQUEST_BYTES: usize = 1024;
 /// Largest page of the table, bytes.
@@ -37,6 +43,10 @@ pub const GOSSIP_OVERHEAD_BYTES: usize = 128;
 pub const MAX_PENDING: u32 = 128;
 /// Connections to one peer: one each way, one relayed, and one that has died without having been noticed.
 pub const MAX_PER_PEER: u32 = 4;
+/// Connections that a full node takes for a moment beyond those it keeps, so that newcomers get the table from it.
+pub const VISITORS: u32 = 32;
+/// How long a visitor may stay, milliseconds: several round trips, of which taking the table needs three.
+pub const VISIT_MS: u64 = 1000;
 /// Peers that stay connected because someone asked for it.
 pub const MAX_WANTED: usize = 64;
 /// Neighbours whose conduct is remembered.
@@ -115,7 +125,9 @@ mod tests {
 
     #[test]
     fn a_full_page_of_the_largest_records_fits_its_bound() {
-        assert!(ROSTER_PAGE_RECORDS * (protocol::NodeRecord::MAX_BYTES + 3) + 2 <= ROSTER_PAGE_BYTES);
+        const {
+            assert!(ROSTER_PAGE_RECORDS * (protocol::NodeRecord::MAX_BYTES + 3) + 2 <= ROSTER_PAGE_BYTES);
+        };
         const { assert!(ROSTER_PAGE_RECORDS * ROSTER_PULL_PAGES > ROSTER_CAPACITY) };
     }
 }

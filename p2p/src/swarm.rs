@@ -7,6 +7,7 @@ mod addr;
 mod dialer;
 mod links;
 mod own;
+mod pulls;
 mod reach;
 mod run;
 mod talk;
@@ -48,7 +49,7 @@ pub struct ControlConfig {
     pub announce: Option<Duration>,
     /// Connections that it seeks by itself.
     pub degree: usize,
-    /// Connections at most.
+    /// Connections that it keeps; at most [`VISITORS`](crate::limits::VISITORS) more for a moment. At least 8.
     pub max_connections: u32,
     /// Silence after which a connection is dead.
     pub liveness: Duration,

@@ -137,6 +137,22 @@ async fn a_network_that_cannot_be_named_and_a_port_that_is_taken_are_errors_that
     assert!(error(nowhere).await.contains("no address to listen on"));
 }
 
+#[tokio::test]
+async fn a_full_bootstrap_node_still_lets_newcomers_know_everybody() {
+    let small = ControlConfig { max_connections: 8, draft: orchestrator(0), ..config(&[]) };
+    let full = start(small, identity(1)).await;
+    let mut crowd = Vec::new();
+    for n in 2..26 {
+        crowd.push(worker(n, &[&full]).await);
+    }
+    for node in &crowd {
+        node.sees_workers(25).await;
+    }
+    let newcomer = worker(99, &[&full]).await;
+    newcomer.sees_workers(26).await;
+    full.nears("a few only", |near| near.len() <= 8).await;
+}
+
 /// Tells the child process of the next test where to join.
 const JOIN_AT: &str = "LIVEMESH_TEST_JOIN_AT";
 

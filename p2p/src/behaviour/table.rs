@@ -58,29 +58,27 @@ impl Codec for TableCodec {
     type Request = Result<PageRequest, BadRequest>;
     type Response = Page;
 
-    fn read_request<T: AsyncRead + Unpin + Send>(
+    async fn read_request<T: AsyncRead + Unpin + Send>(
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-    ) -> impl Future<Output = io::Result<Self::Request>> + Send {
-        async move {
-            match tokio::time::timeout(ASK_WITHIN, read_bounded(io, ROSTER_REQUEST_BYTES)).await {
-                Ok(Ok(bytes)) => Ok(request(&bytes).map_err(|e| BadRequest::Garbage(e.to_string()))),
-                Ok(Err(e)) if e.kind() == io::ErrorKind::InvalidData => {
-                    Ok(Err(BadRequest::Garbage(e.to_string())))
-                }
-                Ok(Err(e)) => Err(e),
-                Err(_) => Ok(Err(BadRequest::Unfinished)),
+    ) -> io::Result<Self::Request> {
+        match tokio::time::timeout(ASK_WITHIN, read_bounded(io, ROSTER_REQUEST_BYTES)).await {
+            Ok(Ok(bytes)) => Ok(request(&bytes).map_err(|e| BadRequest::Garbage(e.to_string()))),
+            Ok(Err(e)) if e.kind() == io::ErrorKind::InvalidData => {
+                Ok(Err(BadRequest::Garbage(e.to_string())))
             }
+            Ok(Err(e)) => Err(e),
+            Err(_) => Ok(Err(BadRequest::Unfinished)),
         }
     }
 
-    fn read_response<T: AsyncRead + Unpin + Send>(
+    async fn read_response<T: AsyncRead + Unpin + Send>(
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
-    ) -> impl Future<Output = io::Result<Page>> + Send {
-        async move { page(read_bounded(io, ROSTER_PAGE_BYTES).await?) }
+    ) -> io::Result<Page> {
+        page(read_bounded(io, ROSTER_PAGE_BYTES).await?)
     }
 
     fn write_request<T: AsyncWrite + Unpin + Send>(

@@ -14,9 +14,11 @@ use crate::limits::MAX_WANTED;
 use crate::roster::Roster;
 
 /// First pause after a failed dial, milliseconds; it doubles.
-const FIRST_PAUSE_MS: u64 = 500;
+const FIRST_PAUSE_MS: u64 = 250;
 /// Longest pause between two dials of one peer, milliseconds.
 const LONGEST_PAUSE_MS: u64 = 30_000;
+/// Longest pause between two dials of a bootstrap address, milliseconds: nothing is worse than being alone.
+const LONGEST_BOOTSTRAP_PAUSE_MS: u64 = 5_000;
 /// A dial that neither succeeded nor failed by then counts as failed, milliseconds.
 const LOST_AFTER_MS: u64 = 15_000;
 /// Dials started at once: a joiner's handshakes must not compete with each other for long.
@@ -54,8 +56,8 @@ impl Attempt {
         self.dialing_ms.is_none_or(|since| now_ms >= since + LOST_AFTER_MS) && now_ms >= self.not_before_ms
     }
 
-    fn failed(&mut self, now_ms: u64, jitter: f64) {
-        let pause = FIRST_PAUSE_MS.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE_MS);
+    fn failed(&mut self, now_ms: u64, longest_ms: u64, jitter: f64) {
+        let pause = FIRST_PAUSE_MS.saturating_mul(1 << self.failures.min(10)).min(longest_ms);
         self.failures += 1;
         self.dialing_ms = None;
         self.not_before_ms = now_ms + (pause as f64 * (0.75 + jitter / 2.0)) as u64;
@@ -148,14 +150,21 @@ impl Dialer {
     /// `peer` was found at a bootstrap address.
     pub(crate) fn bootstrap_reached(&mut self, addr: &Multiaddr, peer: PeerKey) {
         if let Some(entry) = self.bootstrap.iter_mut().find(|entry| entry.addr == *addr) {
-            (entry.peer, entry.attempt) = (Some(peer), Attempt::default());
+            (entry.peer, entry.attempt.dialing_ms) = (Some(peer), None);
+        }
+    }
+
+    /// `peer` turned out to be a node of this mesh: its failures are forgiven.
+    pub(crate) fn proved(&mut self, peer: PeerKey) {
+        for entry in self.bootstrap.iter_mut().filter(|entry| entry.peer == Some(peer)) {
+            entry.attempt = Attempt::default();
         }
     }
 
     /// Nobody was found at a bootstrap address.
     pub(crate) fn bootstrap_failed(&mut self, now_ms: u64, addr: &Multiaddr, jitter: f64) {
         if let Some(entry) = self.bootstrap.iter_mut().find(|entry| entry.addr == *addr) {
-            entry.attempt.failed(now_ms, jitter);
+            entry.attempt.failed(now_ms, LONGEST_BOOTSTRAP_PAUSE_MS, jitter);
         }
     }
 
@@ -171,7 +180,10 @@ impl Dialer {
 
     /// A dial of `peer` failed, or its connection did.
     pub(crate) fn failed(&mut self, now_ms: u64, peer: PeerKey, jitter: f64) {
-        self.peers.entry(peer).or_default().failed(now_ms, jitter);
+        self.peers.entry(peer).or_default().failed(now_ms, LONGEST_PAUSE_MS, jitter);
+        for entry in self.bootstrap.iter_mut().filter(|entry| entry.peer == Some(peer)) {
+            entry.attempt.failed(now_ms, LONGEST_BOOTSTRAP_PAUSE_MS, jitter);
+        }
     }
 
     /// `peer` is not to be dialed for a time.
@@ -294,9 +306,35 @@ mod tests {
                 tries += 1;
             }
         }
-        assert!((20..=40).contains(&tries), "{tries}");
+        assert!((100..=130).contains(&tries), "{tries}");
         dialer.bootstrap_reached(&addr, key(2));
         assert_eq!(dialer.bootstrap_to_dial(NOW + 700_000, &with_two), []);
         assert_eq!(dialer.bootstrap_to_dial(NOW + 700_000, &alone), [addr]);
+    }
+
+    #[test]
+    fn a_bootstrap_node_that_hangs_up_is_not_dialed_without_pause() {
+        let addr = multiaddr!(Ip4([127, 0, 0, 1]), Udp(1u16), QuicV1);
+        let (mut dialer, alone) = (Dialer::new(key(1), 6, vec![addr]), BTreeSet::new());
+        let dials = |dialer: &mut Dialer, from_ms: u64, proves: bool| {
+            let mut count = 0;
+            for now_ms in (from_ms..from_ms + 10_000).step_by(50) {
+                for addr in dialer.bootstrap_to_dial(now_ms, &alone) {
+                    dialer.bootstrap_reached(&addr, key(2));
+                    if proves {
+                        dialer.proved(key(2));
+                    }
+                    dialer.failed(now_ms, key(2), 0.5);
+                    count += 1;
+                }
+            }
+            count
+        };
+        assert_eq!(dials(&mut dialer, NOW, false), 6);
+        assert_eq!(
+            dials(&mut dialer, NOW + 100_000, true),
+            40,
+            "one that is one of us is tried again at once"
+        );
     }
 }

@@ -104,18 +104,28 @@ impl Links {
         self.near.iter().filter(|(_, near)| overdue(near)).map(|(peer, _)| *peer).collect()
     }
 
-    /// Peers that dialed us, longest first, beyond `keep` in all, sparing those that `spare` says.
-    pub(crate) fn surplus(&self, keep: usize, spare: impl Fn(&PeerId, PeerKey) -> bool) -> Vec<PeerId> {
-        let inbound = |near: &Near| near.links.iter().all(|link| !link.outbound);
-        let mut out: Vec<(u64, PeerId)> = self
+    /// Peers that dialed us.
+    pub(crate) fn inbound(&self) -> usize {
+        self.near.values().filter(|near| near.is_inbound()).count()
+    }
+
+    /// Peers that dialed us beyond `keep`, longest first, sparing those that `spare` says by name and by when they
+    /// came; those that `last` says come last.
+    pub(crate) fn surplus(
+        &self,
+        keep: usize,
+        spare: impl Fn(PeerKey, u64) -> bool,
+        last: impl Fn(&PeerId) -> bool,
+    ) -> Vec<PeerId> {
+        let mut out: Vec<(bool, u64, PeerId)> = self
             .near
             .iter()
-            .filter(|(peer, near)| inbound(near) && !spare(peer, near.key))
-            .map(|(peer, near)| (near.since_ms, *peer))
+            .filter(|(_, near)| near.is_inbound() && !spare(near.key, near.since_ms))
+            .map(|(peer, near)| (last(peer), near.since_ms, *peer))
             .collect();
         out.sort();
-        out.truncate(self.near.len().saturating_sub(keep));
-        out.into_iter().map(|(_, peer)| peer).collect()
+        out.truncate(self.inbound().saturating_sub(keep));
+        out.into_iter().map(|(.., peer)| peer).collect()
     }
 
     /// The neighbours as others see them: those that have said who they are.
@@ -125,6 +135,12 @@ impl Links {
             Neighbour { rtt: near.rtt, direct: direct.is_some(), addr: direct.and_then(|link| link.addr) }
         };
         self.near.values().filter(|near| near.identified).map(|near| (near.key, neighbour(near))).collect()
+    }
+}
+
+impl Near {
+    fn is_inbound(&self) -> bool {
+        self.links.iter().all(|link| !link.outbound)
     }
 }
 
@@ -212,8 +228,11 @@ mod tests {
         for (n, peer) in others.iter().enumerate() {
             links.add(&me, *peer, PeerKey([n as u8 + 1; 32]), link(n + 1, false, n as u64));
         }
-        assert_eq!(links.surplus(3, |_, _| false), others[..2]);
-        assert_eq!(links.surplus(3, |peer, _| *peer == others[0]), others[1..3]);
-        assert!(links.surplus(5, |_, _| false).is_empty());
+        let (nobody, none) = (|_: PeerKey, _: u64| false, |_: &PeerId| false);
+        assert_eq!(links.surplus(2, nobody, none), others[..2]);
+        assert_eq!(links.surplus(2, |key, _| key == PeerKey([1; 32]), none), others[1..3]);
+        assert_eq!(links.surplus(2, nobody, |peer| *peer == others[0]), others[1..3]);
+        assert_eq!(links.surplus(0, nobody, none), others);
+        assert!(links.surplus(4, nobody, none).is_empty());
     }
 }

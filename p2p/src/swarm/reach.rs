@@ -1,7 +1,7 @@
 //! Being reached: what others find out about this node's addresses, and relays for when it has none.
 //!
-//! In flow probes' results and relays' answers; out flow this node's addresses and relays, for its record. Segments do not
-//! pass through relays.
+//! In flow probes' results and relays' answers; out flow this node's addresses and relays, for its record. What passes through
+//! relays is not known here.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,9 @@ use super::run::Mesh;
 use crate::identity::{peer_id_of, peer_key_of};
 use crate::limits::MAX_RELAYS;
 
-/// Failed probes, with none that succeeded, after which a node takes itself for unreachable.
-const PROBES: u32 = 3;
+/// Failed probes, with none that succeeded, after which a node takes itself for unreachable. libp2p has every address tried
+/// once, and a node behind a NAT has one that others see: to wait for more would be to wait for ever.
+const PROBES: u32 = 1;
 
 /// What is known of this node's reachability.
 #[derive(Debug, Default)]

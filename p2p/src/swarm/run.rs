@@ -3,7 +3,7 @@
 //! In flow network events, requests and time; out flow dials, records and what [`super::Control`] shows. It decides by asking
 //! the pure parts: [`Roster`], [`Admission`], [`Dialer`], [`Own`], [`Links`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,14 +23,14 @@ use super::addr::{behind, is_relayed, quic, udp};
 use super::dialer::Dialer;
 use super::links::{Link, Links};
 use super::own::Own;
+use super::pulls::Pulls;
 use super::reach::Relays;
-use super::talk::Pulls;
 use super::{Command, ControlConfig, ControlError, Neighbours, Reachability, RecordDraft, Seen};
 use crate::Identity;
 use crate::admission::{Admission, Fault};
-use crate::behaviour::{Plan, Protocols, ProtocolsEvent, record_topic};
+use crate::behaviour::{Plan, Protocols, ProtocolsEvent, max_inbound, record_topic};
 use crate::identity::{peer_id_of, peer_key_of};
-use crate::limits::{NEGOTIATING_STREAMS, ROSTER_CAPACITY};
+use crate::limits::{NEGOTIATING_STREAMS, ROSTER_CAPACITY, VISIT_MS};
 use crate::roster::{Roster, RosterView};
 
 /// Time for a listener to say where it listens.
@@ -185,8 +185,9 @@ impl Mesh {
         self.announce_if_due(now_ms);
         self.roster_changed |= !self.roster.expire(now_ms).is_empty();
         self.cut_off_the_silent(now_ms);
-        self.let_go_of_surplus();
+        self.let_go_of_surplus(now_ms);
         self.dial_who_is_missing(now_ms);
+        self.ask_for_tables(now_ms);
         self.pull_if_due(now_ms);
         self.ask_relays();
         self.dialer.tidy(now_ms);
@@ -270,7 +271,7 @@ impl Mesh {
             self.dialer.bootstrap_reached(&addr, key);
         }
         self.dialer.connected(key);
-        self.pull_from_newcomer(peer);
+        self.ask_for_tables(now_ms);
     }
 
     fn on_closed(&mut self, peer: PeerId, id: ConnectionId) {
@@ -323,6 +324,7 @@ impl Mesh {
         let listening: Vec<SocketAddr> = self.swarm.listeners().filter_map(udp).collect();
         self.shown.addrs.send_replace(listening.clone());
         self.own.change(|facts| facts.listening = listening);
+        look_up_nobody_yet(&mut self.swarm);
         self.soon(Duration::ZERO);
     }
 
@@ -352,17 +354,18 @@ impl Mesh {
         }
     }
 
-    /// Keeps a quarter of the connections free for those who join.
-    fn let_go_of_surplus(&mut self) {
-        let keep = self.config.max_connections as usize * 3 / 4;
-        if self.links.len() <= keep {
+    /// A full node answers newcomers all the same, and then lets go of who has been here longest: it has the table, and knows
+    /// others by now.
+    fn let_go_of_surplus(&mut self, now_ms: u64) {
+        let keep = max_inbound(self.config.max_connections, self.config.degree) as usize;
+        if self.links.inbound() <= keep {
             return;
         }
         let topic = record_topic(&self.config.network).hash();
         let gossip = &self.swarm.behaviour().gossip;
-        let mesh: std::collections::BTreeSet<PeerId> = gossip.mesh_peers(&topic).copied().collect();
-        let spare = |peer: &PeerId, key| mesh.contains(peer) || self.dialer.is_wanted(key);
-        for peer in self.links.surplus(keep, spare) {
+        let mesh: BTreeSet<PeerId> = gossip.mesh_peers(&topic).copied().collect();
+        let spare = |key, since_ms: u64| self.dialer.is_wanted(key) || now_ms < since_ms + VISIT_MS;
+        for peer in self.links.surplus(keep, spare, |peer| mesh.contains(peer)) {
             let _ = self.swarm.disconnect_peer_id(peer);
         }
     }
@@ -451,7 +454,7 @@ fn build(config: &ControlConfig, identity: &Identity) -> Result<Swarm<Protocols>
     let plan = Plan {
         network: config.network.clone(),
         degree: config.degree.max(1),
-        max_connections: config.max_connections.max(8),
+        max_connections: config.max_connections,
         public: !config.external.is_empty(),
         open: config.external.is_empty() && !loopback,
         mdns: config.mdns,
@@ -499,7 +502,16 @@ async fn listen(swarm: &mut Swarm<Protocols>, addrs: &[SocketAddr]) -> Result<Ve
             Err(_) => return Err(failed("no interface has that address".into())),
         }
     }
+    look_up_nobody_yet(swarm);
     Ok(swarm.listeners().filter_map(udp).collect())
+}
+
+/// Kademlia looks around shortly after a node begins to listen, and warns when it knows nobody to ask. Asked here, it finds
+/// that out in silence and waits for the first peer that it gets to know.
+fn look_up_nobody_yet(swarm: &mut Swarm<Protocols>) {
+    if let Err(nobody) = swarm.behaviour_mut().kad.bootstrap() {
+        tracing::debug!(%nobody, "no addresses to look up yet");
+    }
 }
 
 fn channels(config: &ControlConfig, listening: &[SocketAddr]) -> (Shown, Seen) {

@@ -2,7 +2,6 @@
 //!
 //! In flow what neighbours sent; out flow verified records into the roster, and blame for what no honest node sends.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use protocol::PeerKey;
 use rand::Rng;
 use rand::seq::IteratorRandom;
 
+use super::pulls::Pull;
 use super::run::{Mesh, unix_ms};
 use crate::admission::Fault;
 use crate::behaviour::{BadRequest, Page, PageRequest, names, protocol_version, record_topic};
@@ -21,54 +21,10 @@ use crate::identity::peer_key_of;
 use crate::limits::ROSTER_PULL_PAGES;
 use crate::wire::{Refused, Signed, Verified};
 
-/// Peers from which a joiner takes the whole table: one could hide somebody.
-const PULLS: usize = 2;
-/// First look whether something was missed, milliseconds.
-const FIRST_REFRESH_MS: u64 = 5_000;
-/// Later looks, milliseconds.
-const REFRESH_MS: u64 = 60_000;
 /// Shortest announcement period by rule.
 const MIN_PERIOD: Duration = Duration::from_secs(10);
 /// Announcements that the whole mesh may make in a second.
 const PER_SECOND: f64 = 4.0;
-
-/// Tables being taken from others.
-#[derive(Debug)]
-pub(crate) struct Pulls {
-    in_flight: BTreeMap<OutboundRequestId, Pull>,
-    taken_from: BTreeSet<PeerId>,
-    refresh_at_ms: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Pull {
-    from: PeerId,
-    page: usize,
-}
-
-impl Pulls {
-    pub(crate) fn new(now_ms: u64) -> Self {
-        Self {
-            in_flight: BTreeMap::new(),
-            taken_from: BTreeSet::new(),
-            refresh_at_ms: now_ms + FIRST_REFRESH_MS,
-        }
-    }
-
-    fn is_wanted(&self, from: &PeerId) -> bool {
-        self.taken_from.len() + self.in_flight.len() < PULLS
-            && !self.taken_from.contains(from)
-            && !self.in_flight.values().any(|pull| pull.from == *from)
-    }
-
-    /// A neighbour is gone. Who is alone joins anew with the next.
-    pub(crate) fn lost(&mut self, peer: &PeerId, left: usize) {
-        self.in_flight.retain(|_, pull| pull.from != *peer);
-        if left == 0 {
-            self.taken_from.clear();
-        }
-    }
-}
 
 /// What came of a record.
 enum Taken {
@@ -208,29 +164,27 @@ impl Mesh {
         Taken::New
     }
 
-    /// A new neighbour has the table, which a joiner takes from the first two.
-    pub(super) fn pull_from_newcomer(&mut self, peer: PeerId) {
-        if self.pulls.is_wanted(&peer) {
-            self.pull(peer, None, 0);
+    /// Asks neighbours for their table, as long as two have not given it.
+    pub(super) fn ask_for_tables(&mut self, now_ms: u64) {
+        for peer in self.pulls.to_ask(now_ms, self.links.peers()) {
+            self.pull(now_ms, peer, None, 0);
         }
     }
 
     /// Looks now and then whether gossip has missed something.
     pub(super) fn pull_if_due(&mut self, now_ms: u64) {
-        if now_ms < self.pulls.refresh_at_ms {
-            return;
-        }
-        let wait = REFRESH_MS as f64 * self.rng.random_range(0.75..1.25);
-        self.pulls.refresh_at_ms = now_ms + wait as u64;
-        if let Some(peer) = self.links.peers().choose(&mut self.rng).copied() {
-            self.pull(peer, None, 0);
+        let jitter = self.rng.random();
+        if self.pulls.refresh(now_ms, jitter)
+            && let Some(peer) = self.links.peers().choose(&mut self.rng).copied()
+        {
+            self.pull(now_ms, peer, None, 0);
         }
     }
 
-    fn pull(&mut self, from: PeerId, after: Option<PeerKey>, page: usize) {
+    fn pull(&mut self, now_ms: u64, from: PeerId, after: Option<PeerKey>, page: usize) {
         let own = self.roster.get(self.me).filter(|_| page == 0).map(|own| Signed(own.envelope().clone()));
         let id = self.swarm.behaviour_mut().table.send_request(&from, Ok(PageRequest { after, own }));
-        self.pulls.in_flight.insert(id, Pull { from, page });
+        self.pulls.asked(id, Pull { from, page, since_ms: now_ms });
     }
 
     pub(super) fn on_table(&mut self, event: request_response::Event<Result<PageRequest, BadRequest>, Page>) {
@@ -285,42 +239,35 @@ impl Mesh {
     }
 
     fn on_page(&mut self, id: OutboundRequestId, page: Page) {
-        let Some(Pull { from, page: number }) = self.pulls.in_flight.remove(&id) else { return };
+        let Some(Pull { from, page: number, .. }) = self.pulls.ended(&id) else { return };
         let now_ms = unix_ms();
+        self.soon(Duration::ZERO);
         let last = page.envelopes.last().and_then(|bytes| Signed(bytes.clone()).peek()).map(|(key, _)| key);
         for envelope in page.envelopes {
             if let Taken::Bad(refused) = self.take(now_ms, Signed(envelope))
                 && refused.is_fault()
             {
+                self.pulls.refused(now_ms, from);
                 self.blame(from, Fault::Serious, &refused.to_string());
-                break;
+                return;
             }
         }
         match last {
             Some(after) if page.more && number + 1 < ROSTER_PULL_PAGES => {
-                self.pull(from, Some(after), number + 1)
+                self.pull(now_ms, from, Some(after), number + 1);
             }
-            Some(_) | None => self.on_table_taken(from),
-        }
-        self.soon(Duration::ZERO);
-    }
-
-    fn on_table_taken(&mut self, from: PeerId) {
-        tracing::debug!(peer = %from, records = self.roster.len(), "table taken");
-        self.pulls.taken_from.insert(from);
-        self.pull_from_another();
-    }
-
-    fn pull_from_another(&mut self) {
-        let next = self.links.peers().find(|peer| self.pulls.is_wanted(peer)).copied();
-        if let Some(peer) = next {
-            self.pull(peer, None, 0);
+            Some(_) | None => {
+                tracing::debug!(peer = %from, records = self.roster.len(), "table taken");
+                self.pulls.taken(from);
+            }
         }
     }
 
     fn on_no_page(&mut self, peer: PeerId, id: OutboundRequestId, error: &OutboundFailure) {
-        self.pulls.in_flight.remove(&id);
         tracing::debug!(%peer, %error, "no page");
+        if self.pulls.ended(&id).is_some() {
+            self.pulls.refused(unix_ms(), peer);
+        }
         match error {
             OutboundFailure::UnsupportedProtocols => {
                 tracing::warn!(%peer, "does not speak {}: one of the two nodes has to be upgraded", names::ROSTER);
@@ -333,7 +280,7 @@ impl Mesh {
             OutboundFailure::Timeout => self.blame(peer, Fault::Slight, "answers too late"),
             OutboundFailure::Io(_) | OutboundFailure::DialFailure | OutboundFailure::ConnectionClosed => {}
         }
-        self.pull_from_another();
+        self.soon(Duration::ZERO);
     }
 
     fn on_bad_request(&mut self, peer: PeerId, error: &InboundFailure) {
@@ -341,9 +288,8 @@ impl Mesh {
             InboundFailure::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
                 self.blame(peer, Fault::Fatal, &error.to_string());
             }
-            InboundFailure::Timeout => {
-                self.blame(peer, Fault::Serious, "opens a request and does not end it")
-            }
+            // Requests that do not end are noticed before: this is an answer that is not taken, as on a bad path.
+            InboundFailure::Timeout => self.blame(peer, Fault::Slight, "does not take what it asked for"),
             InboundFailure::Io(_)
             | InboundFailure::ConnectionClosed
             | InboundFailure::UnsupportedProtocols
@@ -366,6 +312,7 @@ impl Mesh {
         }
         if let Some(near) = self.links.get_mut(&peer_id) {
             near.identified = true;
+            self.dialer.proved(near.key);
             self.links_changed = true;
             self.changed();
         }

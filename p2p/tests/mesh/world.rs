@@ -86,8 +86,17 @@ impl Node {
 
     /// Waits until the neighbours are as wanted and says how long it took.
     pub(crate) async fn nears(&self, what: &str, wanted: impl FnMut(&Neighbours) -> bool) -> Duration {
+        self.nears_within(LIMIT, what, wanted).await
+    }
+
+    pub(crate) async fn nears_within(
+        &self,
+        limit: Duration,
+        what: &str,
+        wanted: impl FnMut(&Neighbours) -> bool,
+    ) -> Duration {
         let (from, mut near, mut wanted) = (Instant::now(), self.control.watch_neighbours(), wanted);
-        let seen = tokio::time::timeout(LIMIT, near.wait_for(|near| wanted(near))).await.is_ok();
+        let seen = tokio::time::timeout(limit, near.wait_for(|near| wanted(near))).await.is_ok();
         assert!(seen, "{:?} is not near {what}: {:?}", self.key(), self.control.status());
         from.elapsed()
     }
