@@ -51,6 +51,8 @@ struct Now {
     addrs: Vec<SocketAddr>,
     used: Instant,
     keeper: Option<AbortOnDropHandle<()>>,
+    /// Why the keeper's last dial failed: requests do not wait for its next one.
+    failing: Option<String>,
 }
 
 /// When a peer that could not be reached may be dialled again.
@@ -106,6 +108,10 @@ impl Links {
         if let Some(live) = link.learn(addrs) {
             return Ok(live);
         }
+        if let Some(why) = link.failing() {
+            let why = format!("dialled in the background without success so far ({why})");
+            return Err(MediaError::unreachable(peer, why));
+        }
         link.connect(self.dial.as_ref()).await
     }
 
@@ -140,7 +146,13 @@ impl Links {
 
     fn link(&self, peer: PeerKey) -> Arc<Link> {
         let fresh = || {
-            let now = Now { connection: None, addrs: Vec::new(), used: Instant::now(), keeper: None };
+            let now = Now {
+                connection: None,
+                addrs: Vec::new(),
+                used: Instant::now(),
+                keeper: None,
+                failing: None,
+            };
             Arc::new(Link { peer, dialling: tokio::sync::Mutex::default(), now: Mutex::new(now) })
         };
         self.table().entry(peer).or_insert_with(fresh).clone()
@@ -193,10 +205,18 @@ impl Link {
     fn learn(&self, addrs: &[SocketAddr]) -> Option<quinn::Connection> {
         let mut now = self.now();
         now.used = Instant::now();
-        if !addrs.is_empty() {
+        if !addrs.is_empty() && now.addrs != addrs {
             now.addrs = addrs.to_vec();
+            now.failing = None;
         }
         usable(&now)
+    }
+
+    /// Why there is no connection, where somebody else sees to it that there will be one. A peer behind a NAT would otherwise
+    /// cost every segment a handshake's patience before the other way is tried.
+    fn failing(&self) -> Option<String> {
+        let now = self.now();
+        now.failing.clone().filter(|_| now.keeper.is_some())
     }
 
     async fn connect(&self, dial: &dyn Dial) -> Result<quinn::Connection, MediaError> {
@@ -222,7 +242,9 @@ impl Link {
         match race(dial, self.peer, &addrs).await {
             Ok(fresh) => {
                 backoff.reset();
-                self.now().connection = Some(fresh.clone());
+                let mut now = self.now();
+                (now.connection, now.failing) = (Some(fresh.clone()), None);
+                drop(now);
                 if let Some(old) = old {
                     old.close(Code::Done.var(), b"replaced");
                 }
@@ -230,6 +252,7 @@ impl Link {
             }
             Err(error) => {
                 backoff.failed(Instant::now(), error.to_string());
+                self.now().failing = Some(error.to_string());
                 // An old path that still works is better than none.
                 self.live().ok_or(error)
             }

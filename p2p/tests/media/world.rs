@@ -1,4 +1,5 @@
 //! Endpoints, offers and an orchestrator that answers at once: what the other files arrange with.
+#![allow(clippy::unwrap_used)]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
