@@ -10,6 +10,9 @@ use tokio::time::{Duration, sleep, timeout};
 use crate::world::{Node, World, ffmpeg, succeeded};
 use crate::{SOON, noise};
 
+/// A path, a header and its value, a body; the status and the words that must come back.
+type Told = (&'static str, &'static str, &'static str, Vec<u8>, u16, &'static str);
+
 pub(crate) async fn attack(node: &Node, world: &World) {
     let good = make(world, "good.ts", "-c:v libx264 -preset ultrafast -g 30 -c:a aac");
     let old = make(world, "old.ts", "-c:v mpeg2video -c:a aac");
@@ -17,7 +20,7 @@ pub(crate) async fn attack(node: &Node, world: &World) {
     let mp4 = make(world, "good.mp4", "-c:v libx264 -preset ultrafast -c:a aac");
     let twisted: Vec<u8> =
         good.iter().zip(noise(9, good.len())).map(|(a, b)| a ^ if b < 64 { b } else { 0 }).collect();
-    let told: [(&str, &str, &str, Vec<u8>, u16, &str); 12] = [
+    let told: [Told; 12] = [
         ("/live/noise/0.ts", "", "", noise(5, 200_000), 422, "cannot be transcoded"),
         ("/live/sync/0.ts", "", "", [0x47; 188].repeat(300), 422, "cannot be transcoded"),
         ("/live/cut/0.ts", "", "", good[..3000].to_vec(), 422, "whole"),
