@@ -1,5 +1,7 @@
 //! What a mesh promises its nodes, with real nodes over real QUIC.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+
 #[path = "mesh/world.rs"]
 mod world;
 

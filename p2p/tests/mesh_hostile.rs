@@ -1,6 +1,8 @@
 //! What strangers may do to a node: not much, and not for long. Each test has a good node, an honest neighbour who must
 //! notice nothing, and a stranger who speaks libp2p but not the truth.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+
 #[path = "mesh/world.rs"]
 mod world;
 

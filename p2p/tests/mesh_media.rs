@@ -1,5 +1,7 @@
 //! Both planes of a node together: where segments go is what records say.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+
 #[path = "mesh/world.rs"]
 mod world;
 

@@ -1,5 +1,7 @@
 //! A healthy node has nothing to warn of.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+
 #[path = "mesh/world.rs"]
 mod world;
 

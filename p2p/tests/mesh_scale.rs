@@ -1,5 +1,7 @@
 //! How long a joiner needs in a mesh of many, all in one process.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test may")]
+
 #[path = "mesh/world.rs"]
 mod world;
 
