@@ -10,6 +10,7 @@ use fixtures::lab::stage::Player;
 use fixtures::lab::{LabError, Part, Transport, mesh, play};
 
 use crate::cli::Failure;
+use crate::node::stop_signal;
 
 /// Options of `livemesh bench mesh`.
 #[derive(Debug, Args)]
@@ -31,6 +32,9 @@ pub(crate) struct WanArgs {
     /// Contracted rate of our controller, Mbit/s.
     #[arg(long, default_value_t = 1000)]
     rate: u64,
+    /// What losses are drawn from: the same seed loses the same packets' places.
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
     /// Only our own transport, without those that it is compared with.
     #[arg(long)]
     only_ours: bool,
@@ -47,6 +51,9 @@ pub(crate) struct EndpointArgs {
 const WAN_SEGMENT: usize = 2_000_000;
 /// Rates of the links that two flows share, Mbit/s.
 const SHARED: [u64; 2] = [20, 100];
+
+/// Exit code after SIGINT or SIGTERM, as shells know it.
+const INTERRUPTED: i32 = 130;
 
 /// Runs `bench mesh`.
 ///
@@ -88,9 +95,17 @@ pub(crate) async fn run_wan(args: WanArgs, json: bool) -> Result<ExitCode, Failu
         bytes: WAN_SEGMENT,
         segments: args.segments,
         bits_per_second: args.rate * 1_000_000,
+        seed: args.seed,
     };
     let contest = tokio::task::spawn_blocking(move || contest(&plan, json));
-    let (rows, shares) = contest.await.map_err(LabError::new)??;
+    let (rows, shares) = tokio::select! {
+        done = contest => done.map_err(LabError::new)??,
+        () = stop_signal() => {
+            fixtures::wan::sweep();
+            // The contest's own thread cannot be called back from what it waits for.
+            std::process::exit(INTERRUPTED);
+        }
+    };
     if json {
         println!("{}", serde_json::json!({ "rows": rows, "shares": shares }));
     }

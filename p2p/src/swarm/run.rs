@@ -19,7 +19,7 @@ use rand::{Rng, RngCore, SeedableRng};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use super::addr::{behind, is_relayed, quic, udp};
+use super::addr::{behind, quic, udp};
 use super::dialer::Dialer;
 use super::links::{Link, Links};
 use super::own::Own;
@@ -262,7 +262,8 @@ impl Mesh {
             return;
         };
         let addr = endpoint.get_remote_address();
-        let (outbound, relayed) = (endpoint.is_dialer(), is_relayed(addr));
+        // The remote address of who came through a relay does not say so; the local one does.
+        let (outbound, relayed) = (endpoint.is_dialer(), endpoint.is_relayed());
         let link = Link { id, outbound, relayed, addr: udp(addr), since_ms: now_ms };
         for superfluous in self.links.add(self.swarm.local_peer_id(), peer, key, link) {
             self.swarm.close_connection(superfluous);
