@@ -253,7 +253,7 @@ impl Profile {
     }
 
     fn resolve(&self, width: u32, height: u32) -> RenditionSpec {
-        let even = |side: f64| (((side / 2.0).round() as u32) * 2).clamp(2, MAX_SIDE);
+        let even = |side: f64| ((side / 2.0).round() as u32).clamp(1, MAX_SIDE / 2) * 2;
         let aspect = f64::from(width) / f64::from(height);
         let short = f64::from(self.height);
         let (width, height) = if aspect >= 1.0 {
@@ -294,6 +294,12 @@ mod tests {
     #[test]
     fn a_portrait_source_keeps_its_shape() {
         assert_eq!(sizes(&LadderPlan::default().resolve(720, 1280))[3], (720, 1280));
+    }
+
+    #[test]
+    fn a_source_of_any_shape_has_a_ladder() {
+        assert_eq!(sizes(&LadderPlan::default().resolve(u32::MAX, 240)), [(4096, 240)]);
+        assert_eq!(sizes(&LadderPlan::default().resolve(240, u32::MAX)), [(240, 4096)]);
     }
 
     #[test]
