@@ -5,7 +5,10 @@ set -eu
 
 livemesh=$1
 dir=$(mktemp -d)
-"$livemesh" demo --port 0 --for 75s >"$dir/demo.log" 2>&1 &
+# Small, so that two cores have room for three orchestrators and a browser without a GPU.
+ffmpeg -hide_banner -loglevel error -nostdin -f lavfi -i testsrc2=s=640x360:r=30:d=20 -f lavfi -i sine=f=330:beep_factor=4:r=48000:d=20 \
+    -c:v libx264 -preset veryfast -bf 2 -g 60 -keyint_min 60 -sc_threshold 0 -pix_fmt yuv420p -b:v 1M -c:a aac "$dir/clip.mp4"
+"$livemesh" demo --port 0 --for 120s --input "$dir/clip.mp4" >"$dir/demo.log" 2>&1 &
 demo=$!
 cleanup() {
     kill -INT "$demo" 2>/dev/null || true

@@ -7,5 +7,6 @@
 
 mod boundaries;
 mod command_line;
+mod lan;
 mod streaming;
 mod world;
