@@ -41,6 +41,9 @@ pub(super) fn enter(memory: u64) -> Protections {
     Protections { limits: limits(memory), landlock: landlock().unwrap_or(false), seccomp: seccomp().is_ok() }
 }
 
+/// Nice value of workers: behind the node, before what runs in the background.
+const POLITENESS: i32 = 5;
+
 fn limits(memory: u64) -> bool {
     let set = |resource, value| {
         let limit = libc::rlimit { rlim_cur: value, rlim_max: value };
@@ -54,6 +57,12 @@ fn limits(memory: u64) -> bool {
         set(libc::RLIMIT_AS, memory),
     ];
     all.into_iter().all(|done| done)
+}
+
+/// Lets the node, which has to answer at once, run before its workers on a machine that is busy. Not getting it is no harm.
+pub(super) fn yield_to_the_node() {
+    // SAFETY: takes and returns plain numbers.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, POLITENESS) };
 }
 
 /// No path may be opened, no TCP port used, no other process signalled.

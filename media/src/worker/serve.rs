@@ -31,6 +31,7 @@ pub(super) struct JobError {
 #[must_use]
 pub fn run() -> ExitCode {
     sandbox::tune_memory();
+    sandbox::yield_to_the_node();
     let backend = CpuBackend::new();
     warm_up(&backend);
     let mut out = BufWriter::with_capacity(OUT_BYTES, io::stdout());

@@ -63,7 +63,7 @@ impl Home {
         role: Role,
         bootstrap: &[String],
     ) -> Result<NodeProcess, Failure> {
-        self.start_at(name, role, bootstrap, "127.0.0.1:0").await
+        self.start_at(name, role, bootstrap, ("127.0.0.1:0", "127.0.0.1:0")).await
     }
 
     async fn start_at(
@@ -71,12 +71,12 @@ impl Home {
         name: &str,
         role: Role,
         bootstrap: &[String],
-        control: &str,
+        (control, media): (&str, &str),
     ) -> Result<NodeProcess, Failure> {
         let mut command = Command::new(&self.program);
         command
             .args(["node", "--json", "--until-stdin-closes", "--allow-unstaked", "--no-mdns", "--name", name])
-            .args(["--network", &self.network, "--control", control, "--media", "127.0.0.1:0"])
+            .args(["--network", &self.network, "--control", control, "--media", media])
             .arg("--data-dir")
             .arg(self.dir.join(name))
             .args(bootstrap.iter().flat_map(|addr| ["--bootstrap", addr]));
@@ -148,10 +148,10 @@ impl NodeProcess {
         let _ = self.child.kill().await;
     }
 
-    /// Starts it again with the same key and the same control address.
+    /// Starts it again with the same key and the same addresses.
     pub(crate) async fn restart(&mut self, home: &Home, bootstrap: &[String]) -> Result<(), Failure> {
-        let control = self.ready.control_addr.clone();
-        *self = home.start_at(&self.name, self.role, bootstrap, &control).await?;
+        let Ready { control_addr, media, .. } = self.ready.clone();
+        *self = home.start_at(&self.name, self.role, bootstrap, (&control_addr, &media)).await?;
         Ok(())
     }
 
