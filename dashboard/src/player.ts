@@ -52,13 +52,15 @@ export class Player {
   show(stream: StreamInfo | null): void {
     const before = this.stream;
     this.stream = stream;
-    const source = stream && stream.nextSeq > 0 ? stream.master : "";
+    // A player that begins with less behind the live edge has nothing to play while it switches.
+    const enough = stream && (stream.nextSeq >= SEGMENTS_BEHIND || stream.state === "ended");
+    const source = stream && enough ? stream.master : "";
     const again = before?.startedUnixMs !== stream?.startedUnixMs || (before?.state === "ended" && stream?.state !== "ended");
     if (source !== this.loading || before?.id !== stream?.id || again) {
       this.stop();
       this.loading = source;
       if (source) void this.load(source);
-      else this.say(stream ? "Waiting for the first segment" : "");
+      else this.say(stream ? "Waiting for the first segments" : "");
     }
     this.rungs.offer(stream);
   }
