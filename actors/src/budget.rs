@@ -50,9 +50,6 @@ pub const ENDED_STREAMS: usize = 8;
 pub const PUBLISHED: usize = 64;
 /// Segments that wait for the recording disk: one minute. Then the recording stops, and the stream goes on.
 pub const RECORD_SEGMENTS: usize = 32;
-/// Bytes of one stream between cut and playlist: four of the largest segments. A permit that travels with its bytes is held
-/// longer, until the segment is no longer served: [`WINDOW`] and [`SERVED_AFTER`] segments.
-pub const STREAM_BYTES: usize = 4 * protocol::Segment::MAX_BYTES;
 /// Bytes of media in a node by default: sixteen ordinary streams (13 served segments of 3.5 MB each) in 2 GiB of memory.
 pub const NODE_BYTES: usize = 1024 * 1024 * 1024;
 /// How long after a stream's end its segments in work may still complete before they become gaps: longer than a dispatcher

@@ -327,15 +327,6 @@ impl Core {
         self.jobs.values().flat_map(Job::wakes).min()
     }
 
-    /// Gives up everything in work: what is there is published, the rest is missing.
-    pub fn on_stop<R: Rng>(&mut self, world: &mut World<'_, R>) -> Vec<Effect> {
-        let mut out = Vec::new();
-        for seq in self.jobs.keys().copied().collect::<Vec<_>>() {
-            self.finish(world, seq, &mut out);
-        }
-        out
-    }
-
     fn job(&self, now: Duration, Dispatch { segment, ladder }: Dispatch) -> Job {
         let duration = segment_duration(&segment);
         let trace = SegmentTrace {
