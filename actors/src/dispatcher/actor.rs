@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::core::{AskId, Config, Core, Effect, World};
 use super::log::TraceLog;
-use super::messages::{Dispatch, Status};
+use super::messages::Dispatch;
 use super::score::Scoreboard;
 use crate::budget::{self, Budget, Permit};
 use crate::clock::Clock;
@@ -250,13 +250,5 @@ impl Handler<End> for Dispatcher {
             }
             drop(idle);
         }));
-    }
-}
-
-impl Handler<Status> for Dispatcher {
-    type Result = MessageResult<Status>;
-
-    fn handle(&mut self, _: Status, _: &mut Context<Self>) -> Self::Result {
-        MessageResult(self.core.counters())
     }
 }

@@ -161,7 +161,8 @@ struct LiveAsk {
     relieved: bool,
     sent: Vec<Option<(protocol::Hash, u64)>>,
     checked: usize,
-    receipt: Option<SignedReceipt>,
+    /// Its receipt came and stands.
+    receipted: bool,
     trace: usize,
 }
 
@@ -225,12 +226,7 @@ impl Core {
                 trace.first_rendition_ms.get_or_insert(since_cut);
                 self.on_rendition(world, ask, rendition)
             }
-            Answer::Receipt(receipt) => {
-                live.receipt = Some(receipt);
-                let mut out = self.settle(world, ask);
-                self.serve_waiting(world, None, &mut out);
-                out
-            }
+            Answer::Receipt(receipt) => self.on_receipt(world, ask, &receipt),
         }
     }
 
@@ -386,22 +382,35 @@ impl Core {
         vec![Effect::Check { ask, rendition, ladder, source }]
     }
 
-    /// Closes an ask that has sent everything: renditions checked, receipt there and in agreement.
+    /// A receipt comes last: what it names must be what was sent.
+    fn on_receipt<R: Rng>(
+        &mut self,
+        world: &mut World<'_, R>,
+        ask: AskId,
+        receipt: &SignedReceipt,
+    ) -> Vec<Effect> {
+        let Some(job) = self.asks.get(&ask).and_then(|seq| self.jobs.get_mut(seq)) else { return Vec::new() };
+        let Some(live) = job.live.get_mut(&ask) else { return Vec::new() };
+        let sent: Option<Vec<_>> = live.sent.iter().copied().collect();
+        live.receipted = sent.is_some_and(|sent| receipt.receipt.renditions == sent)
+            && receipt.receipt.segment == job.segment.id
+            && receipt.receipt.source == job.segment.hash
+            && receipt.verify(live.peer).is_ok();
+        if !live.receipted {
+            let fault = MeshFault::Protocol("its receipt does not agree with what it sent".into());
+            return self.on_fault(world, ask, &fault);
+        }
+        let mut out = self.settle(world, ask);
+        self.serve_waiting(world, None, &mut out);
+        out
+    }
+
+    /// Closes an ask that is complete: its receipt stands and all its renditions are checked.
     fn settle<R: Rng>(&mut self, world: &mut World<'_, R>, ask: AskId) -> Vec<Effect> {
         let Some(seq) = self.asks.get(&ask).copied() else { return Vec::new() };
         let Some(job) = self.jobs.get(&seq) else { return Vec::new() };
         let Some(live) = job.live.get(&ask) else { return Vec::new() };
-        let Some(receipt) = &live.receipt else { return Vec::new() };
-        let sent: Option<Vec<_>> = live.sent.iter().copied().collect();
-        let stands = sent.is_some_and(|sent| receipt.receipt.renditions == sent)
-            && receipt.receipt.segment == job.segment.id
-            && receipt.receipt.source == job.segment.hash
-            && receipt.verify(live.peer).is_ok();
-        if !stands {
-            let fault = MeshFault::Protocol("its receipt does not agree with what it sent".into());
-            return self.on_fault(world, ask, &fault);
-        }
-        if live.checked < job.rungs.len() {
+        if !live.receipted || live.checked < job.rungs.len() {
             return Vec::new();
         }
         let (peer, took) = (live.peer, world.now.saturating_sub(live.asked));
@@ -560,7 +569,7 @@ impl Core {
             relieved: false,
             sent: vec![None; job.ladder.0.len()],
             checked: 0,
-            receipt: None,
+            receipted: false,
             trace: job.trace.asks.len(),
         };
         job.live.insert(ask, live);

@@ -12,8 +12,3 @@ pub struct Dispatch {
     /// What to have made of it.
     pub ladder: Ladder,
 }
-
-/// Asks for the totals so far.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "super::core::Counters")]
-pub struct Status;
