@@ -17,6 +17,7 @@ use super::metrics::PublisherMetrics;
 use super::record::Recorder;
 use super::shelf::Shelf;
 use crate::budget::{MAILBOX, WINDOW};
+use crate::clock::Clock;
 
 /// What a publisher needs to know.
 #[derive(Clone, Debug)]
@@ -62,24 +63,6 @@ pub struct Publisher {
     clock: Clock,
 }
 
-/// Unix time that never goes back, whatever is done to the system's clock while the publisher lives.
-#[derive(Clone, Copy, Debug)]
-struct Clock {
-    unix_ms: u64,
-    at: tokio::time::Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self { unix_ms: unix_ms(), at: tokio::time::Instant::now() }
-    }
-
-    /// Unix time in milliseconds.
-    fn now(self) -> u64 {
-        self.unix_ms + u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX / 2)
-    }
-}
-
 impl Publisher {
     /// A publisher that goes on from what the library holds of the stream, where it was left by one that died; a stream that
     /// has ended, or was never there, begins anew.
@@ -104,8 +87,13 @@ impl Publisher {
             waiting: 0,
             ended,
             timer: None,
-            clock: Clock::start(),
+            clock: Clock::new(),
         }
+    }
+
+    /// Unix time in milliseconds.
+    fn now(&self) -> u64 {
+        u64::try_from(self.clock.now().as_millis()).unwrap_or(u64::MAX / 2)
     }
 
     fn show(&mut self, appeared: Vec<Appeared>, ctx: &mut Context<Self>) {
@@ -162,10 +150,10 @@ impl Publisher {
             ctx.cancel_future(timer);
         }
         if let Some(at) = self.core.next_wake() {
-            let after = Duration::from_millis(at.saturating_sub(self.clock.now()).max(1));
+            let after = Duration::from_millis(at.saturating_sub(self.now()).max(1));
             self.timer = Some(ctx.run_later(after, |act, ctx| {
                 act.timer = None;
-                let appeared = act.core.on_wake(act.clock.now());
+                let appeared = act.core.on_wake(act.now());
                 act.show(appeared, ctx);
             }));
         }
@@ -190,7 +178,7 @@ impl Handler<Cut> for Publisher {
     type Result = ();
 
     fn handle(&mut self, cut: Cut, ctx: &mut Self::Context) {
-        let appeared = self.core.on_cut(self.clock.now(), cut);
+        let appeared = self.core.on_cut(self.now(), cut);
         self.show(appeared, ctx);
     }
 }
@@ -199,7 +187,7 @@ impl Handler<Audio> for Publisher {
     type Result = ();
 
     fn handle(&mut self, audio: Audio, ctx: &mut Self::Context) {
-        let appeared = self.core.on_audio(self.clock.now(), audio);
+        let appeared = self.core.on_audio(self.now(), audio);
         self.show(appeared, ctx);
     }
 }
@@ -208,7 +196,7 @@ impl Handler<Made> for Publisher {
     type Result = ();
 
     fn handle(&mut self, made: Made, ctx: &mut Self::Context) {
-        let appeared = self.core.on_made(self.clock.now(), made);
+        let appeared = self.core.on_made(self.now(), made);
         self.show(appeared, ctx);
     }
 }
@@ -218,7 +206,7 @@ impl Handler<End> for Publisher {
     type Result = ResponseFuture<()>;
 
     fn handle(&mut self, _: End, ctx: &mut Self::Context) -> Self::Result {
-        let appeared = self.core.on_end(self.clock.now());
+        let appeared = self.core.on_end(self.now());
         self.show(appeared, ctx);
         let (mut ended, recorder) = (self.ended.subscribe(), self.recorder.clone());
         Box::pin(async move {
