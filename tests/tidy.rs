@@ -12,15 +12,26 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may depend on whom, lowest first. `fixtures` is for tests, benchmarks and the demo only.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("livemesh-protocol", &[]),
     ("livemesh-media", &["livemesh-protocol"]),
     ("livemesh-actors", &["livemesh-protocol", "livemesh-media"]),
     ("livemesh-p2p", &["livemesh-protocol"]),
-    ("livemesh-fixtures", &["livemesh-protocol", "livemesh-media", "livemesh-p2p"]),
+    ("livemesh-lightclient", &["livemesh-protocol"]),
+    (
+        "livemesh-fixtures",
+        &["livemesh-protocol", "livemesh-media", "livemesh-p2p", "livemesh-lightclient"],
+    ),
     (
         "livemesh",
-        &["livemesh-protocol", "livemesh-media", "livemesh-actors", "livemesh-p2p", "livemesh-fixtures"],
+        &[
+            "livemesh-protocol",
+            "livemesh-media",
+            "livemesh-actors",
+            "livemesh-p2p",
+            "livemesh-lightclient",
+            "livemesh-fixtures",
+        ],
     ),
 ];
 
@@ -31,7 +42,7 @@ fn root() -> &'static Path {
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> =
-        ["src", "actors/src", "media/src", "p2p/src", "protocol/src", "fixtures/src"]
+        ["src", "actors/src", "media/src", "p2p/src", "protocol/src", "lightclient/src", "fixtures/src"]
             .map(|d| root().join(d))
             .to_vec();
     while let Some(folder) = folders.pop() {

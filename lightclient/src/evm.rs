@@ -1,0 +1,1 @@
+//! Reads by the contracts' own bytecode over proven state.

@@ -1,0 +1,1 @@
+//! Livepeer's contracts as typed reads over proven slots.

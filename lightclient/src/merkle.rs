@@ -1,0 +1,1 @@
+//! Merkle branches of SSZ objects by generalized index.

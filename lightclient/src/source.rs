@@ -1,0 +1,1 @@
+//! Where claims come from: many sources, none trusted.

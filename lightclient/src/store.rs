@@ -1,0 +1,1 @@
+//! The light client's state on disk: whole, checksummed, replaced atomically.

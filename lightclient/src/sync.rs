@@ -1,0 +1,1 @@
+//! The driver: asks, verifies, applies, keeps, and says how it stands.
