@@ -2,6 +2,7 @@
 
 pub mod actor;
 pub mod core;
+mod job;
 pub mod log;
 pub mod messages;
 pub mod score;

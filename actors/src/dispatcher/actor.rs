@@ -135,7 +135,7 @@ impl Dispatcher {
         ctx: &mut Context<Self>,
         ask: AskId,
         rendition: Rendition,
-        ladder: Ladder,
+        ladder: Arc<Ladder>,
         source: Bytes,
     ) {
         let checked = self.ports.verifier.send(Check { rendition: rendition.clone(), ladder, source });

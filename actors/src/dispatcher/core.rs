@@ -4,28 +4,24 @@
 //! finished ladder for the publisher, a trace for people. Each rung is filled by the first rendition that passes the
 //! checks, whoever made it. Knows no socket and no codec.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use protocol::{
-    Declined, Failed, Ladder, Offer, PeerKey, PricePerPixel, Rendition, Segment, SignedReceipt, StreamId,
-};
+use protocol::{Declined, Failed, Ladder, Offer, PeerKey, PricePerPixel, Rendition, SignedReceipt, StreamId};
 use rand::Rng;
 
+use super::job::{Habits, Job};
 use super::messages::Dispatch;
 use super::score::{Blame, Scoreboard};
-use super::select::{Choice, Chosen};
-use super::trace::{Ask, RungTrace, SegmentTrace, TraceOutcome};
+use super::select::Choice;
+use super::trace::SegmentTrace;
 use crate::ports::{Answer, Candidate, MeshFault};
 use crate::publisher::messages::Made;
 
 /// An orchestrator that has nobody's answer beats this often, so that silence means something.
 pub const BEAT: Duration = Duration::from_millis(100);
-/// Silence after which it counts as gone.
-const GONE: Duration = Duration::from_secs(3);
-/// No segment is hedged sooner: shorter waits are noise.
-const MIN_HEDGE: Duration = Duration::from_millis(150);
 /// Hedges that may be saved up.
 const HEDGES_SAVED: f64 = 3.0;
 /// Hedges that one segment earns. Without this bound, a mesh that is merely overloaded would get every segment twice.
@@ -36,8 +32,6 @@ const MAX_LIVE_ASKS: usize = 2;
 const RETRY: Duration = Duration::from_millis(150);
 /// Orchestrators that must agree that a segment cannot be transcoded by anybody.
 const INPUT_VERDICTS: u32 = 2;
-/// How long a complete answer may take to send its receipt before that counts as a fault.
-const RECEIPT: Duration = Duration::from_secs(2);
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -84,7 +78,7 @@ pub enum Effect {
         /// What was sent.
         rendition: Rendition,
         /// Which rung it should be.
-        ladder: Ladder,
+        ladder: Arc<Ladder>,
         /// The segment it should have been made of.
         source: Bytes,
     },
@@ -132,40 +126,6 @@ pub struct Core {
     hedges_left: f64,
 }
 
-#[derive(Debug)]
-struct Job {
-    segment: Segment,
-    ladder: Ladder,
-    cut: Duration,
-    deadline: Duration,
-    rungs: Vec<Option<Rendition>>,
-    live: BTreeMap<AskId, LiveAsk>,
-    tried: BTreeSet<PeerKey>,
-    input_verdicts: u32,
-    retry_at: Option<Duration>,
-    done: bool,
-    trace: SegmentTrace,
-}
-
-#[derive(Debug)]
-struct LiveAsk {
-    peer: PeerKey,
-    asked: Duration,
-    last_sign: Duration,
-    hedge_at: Duration,
-    /// Silence after which it is suspected.
-    silence: Duration,
-    /// Its own p95 has passed, and that was dealt with.
-    late: bool,
-    /// Somebody else was asked because of it, or should be.
-    relieved: bool,
-    sent: Vec<Option<(protocol::Hash, u64)>>,
-    checked: usize,
-    /// Its receipt came and stands.
-    receipted: bool,
-    trace: usize,
-}
-
 impl Core {
     /// A dispatcher without work.
     #[must_use]
@@ -195,12 +155,12 @@ impl Core {
 
     /// Takes a segment in.
     pub fn on_dispatch<R: Rng>(&mut self, world: &mut World<'_, R>, dispatch: Dispatch) -> Vec<Effect> {
-        let job = self.job(world.now, dispatch);
+        let job = Job::new(&self.stream, &self.config, world.now, dispatch);
         let seq = job.segment.id.seq;
-        let mut out = Vec::new();
         if job.ladder.0.is_empty() {
-            return vec![finished_source_only(job)];
+            return finished_at_once(job, world.now);
         }
+        let mut out = Vec::new();
         self.jobs.insert(seq, job);
         self.hedges_left = (self.hedges_left + HEDGES_EARNED).min(HEDGES_SAVED);
         self.serve_waiting(world, Some(seq), &mut out);
@@ -210,7 +170,7 @@ impl Core {
     /// Takes one step of an answer.
     pub fn on_answer<R: Rng>(&mut self, world: &mut World<'_, R>, ask: AskId, answer: Answer) -> Vec<Effect> {
         let Some(job) = self.asks.get(&ask).and_then(|seq| self.jobs.get_mut(seq)) else { return Vec::new() };
-        let since_cut = millis(world.now.saturating_sub(job.cut));
+        let since_cut = job.since_cut(world.now);
         let Some(live) = job.live.get_mut(&ask) else { return Vec::new() };
         world.scores.sign(live.peer, world.now.saturating_sub(live.last_sign));
         live.silence = world.scores.silence(live.peer);
@@ -277,17 +237,7 @@ impl Core {
             );
         }
         let Some(job) = self.jobs.get_mut(&seq) else { return Vec::new() };
-        let Some(live) = job.live.get_mut(&ask) else { return Vec::new() };
-        live.checked += 1;
-        let (index, peer) = (rendition.index, live.peer);
-        let rung = &mut job.trace.renditions[index];
-        if job.rungs[index].is_none() {
-            rung.bytes = rendition.bytes.len() as u64;
-            rung.by = Some(peer);
-            rung.at_ms = Some(millis(world.now.saturating_sub(job.cut)));
-            job.trace.asks[live.trace].won = true;
-            job.rungs[index] = Some(rendition);
-        }
+        job.fill(world.now, ask, rendition);
         let mut out = self.settle(world, ask);
         self.finish_if_complete(world, seq, &mut out);
         self.serve_waiting(world, None, &mut out);
@@ -323,38 +273,6 @@ impl Core {
         self.jobs.values().flat_map(Job::wakes).min()
     }
 
-    fn job(&self, now: Duration, Dispatch { segment, ladder }: Dispatch) -> Job {
-        let duration = segment_duration(&segment);
-        let trace = SegmentTrace {
-            stream: self.stream.clone(),
-            seq: segment.id.seq,
-            cut_unix_ms: millis(now),
-            duration_ms: millis(duration),
-            bytes: segment.bytes.len() as u64,
-            asks: Vec::new(),
-            renditions: ladder
-                .0
-                .iter()
-                .map(|r| RungTrace { name: r.name.clone(), bytes: 0, by: None, at_ms: None })
-                .collect(),
-            latency_ms: None,
-            outcome: None,
-        };
-        Job {
-            cut: now,
-            deadline: now + (duration * self.config.patience).max(self.config.patience_min),
-            rungs: vec![None; ladder.0.len()],
-            live: BTreeMap::new(),
-            tried: BTreeSet::new(),
-            input_verdicts: 0,
-            retry_at: None,
-            done: false,
-            segment,
-            ladder,
-            trace,
-        }
-    }
-
     fn peer(&self, ask: AskId) -> Option<PeerKey> {
         let job = self.jobs.get(self.asks.get(&ask)?)?;
         job.live.get(&ask).map(|l| l.peer)
@@ -378,7 +296,7 @@ impl Core {
                 return self.on_fault(world, ask, &fault);
             }
         }
-        let (ladder, source) = (job.ladder.clone(), job.segment.bytes.clone());
+        let (ladder, source) = (Arc::clone(&job.ladder), job.segment.bytes.clone());
         vec![Effect::Check { ask, rendition, ladder, source }]
     }
 
@@ -390,12 +308,9 @@ impl Core {
         receipt: &SignedReceipt,
     ) -> Vec<Effect> {
         let Some(job) = self.asks.get(&ask).and_then(|seq| self.jobs.get_mut(seq)) else { return Vec::new() };
+        let agrees = job.agrees(ask, receipt);
         let Some(live) = job.live.get_mut(&ask) else { return Vec::new() };
-        let sent: Option<Vec<_>> = live.sent.iter().copied().collect();
-        live.receipted = sent.is_some_and(|sent| receipt.receipt.renditions == sent)
-            && receipt.receipt.segment == job.segment.id
-            && receipt.receipt.source == job.segment.hash
-            && receipt.verify(live.peer).is_ok();
+        live.receipted = agrees && receipt.verify(live.peer).is_ok();
         if !live.receipted {
             let fault = MeshFault::Protocol("its receipt does not agree with what it sent".into());
             return self.on_fault(world, ask, &fault);
@@ -414,7 +329,7 @@ impl Core {
             return Vec::new();
         }
         let (peer, took) = (live.peer, world.now.saturating_sub(live.asked));
-        world.scores.succeeded(peer, world.now, took, segment_duration(&job.segment));
+        world.scores.succeeded(peer, world.now, took, job.duration());
         self.end_ask(world, ask, "complete, receipt signed".into());
         let out = self.trace(seq);
         self.forget_if_over(seq);
@@ -422,7 +337,7 @@ impl Core {
     }
 
     fn finish_if_complete<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
-        if self.jobs.get(&seq).is_some_and(|j| !j.done && j.rungs.iter().all(Option::is_some)) {
+        if self.jobs.get(&seq).is_some_and(|j| !j.done && j.complete()) {
             self.finish(world, seq, out);
         }
     }
@@ -431,24 +346,14 @@ impl Core {
     fn finish<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
         let Some(job) = self.jobs.get_mut(&seq) else { return };
         if !job.done {
-            job.done = true;
-            job.retry_at = None;
-            let missing = job.rungs.iter().filter(|r| r.is_none()).count() as u64;
+            let (renditions, missing) = job.finish(world.now);
             self.counters.missing += missing;
             self.counters.complete += u64::from(missing == 0);
-            job.trace.latency_ms = Some(millis(world.now.saturating_sub(job.cut)));
-            job.trace.outcome =
-                Some(if missing == 0 { TraceOutcome::Complete } else { TraceOutcome::Missing });
-            out.push(Effect::Made(Made { seq, renditions: std::mem::take(&mut job.rungs) }));
-            job.rungs = vec![None; job.ladder.0.len()];
+            out.push(Effect::Made(Made { seq, renditions }));
         }
-        let unfinished: Vec<(AskId, PeerKey, Duration)> = job
-            .live
-            .iter()
-            .filter(|(_, l)| l.sent.iter().any(Option::is_none))
-            .map(|(ask, l)| (*ask, l.peer, l.asked))
-            .collect();
-        let duration = segment_duration(&job.segment);
+        let unfinished: Vec<(AskId, PeerKey, Duration)> =
+            job.live.iter().filter(|(_, l)| l.owes()).map(|(ask, l)| (*ask, l.peer, l.asked)).collect();
+        let duration = job.duration();
         for (ask, peer, asked) in unfinished {
             world.scores.was_slow(peer, world.now, world.now.saturating_sub(asked), duration);
             self.end_ask(world, ask, "cancelled: somebody else was first".into());
@@ -469,7 +374,7 @@ impl Core {
     /// After an ask died: somebody else, unless another send is alive and well.
     fn replace<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
         let Some(job) = self.jobs.get(&seq) else { return };
-        if !job.done && job.live.values().all(|l| l.relieved) {
+        if !job.done && job.all_relieved() {
             self.counters.retries += 1;
             self.ask_somebody(world, seq, false, out);
         }
@@ -536,7 +441,7 @@ impl Core {
         out: &mut Vec<Effect>,
     ) -> bool {
         let Some(job) = self.jobs.get_mut(&seq) else { return false };
-        let duration = segment_duration(&job.segment);
+        let duration = job.duration();
         let choice = Choice {
             candidates: world.candidates,
             scores: world.scores,
@@ -544,64 +449,28 @@ impl Core {
             duration,
             max_price: self.config.max_price,
         };
-        let asked_now: BTreeSet<PeerKey> = job.live.values().map(|l| l.peer).collect();
-        let allowed = |peer| !job.tried.contains(&peer) && !asked_now.contains(&peer);
-        let Some(Chosen { candidate, why }) = choice.pick(world.rng, allowed) else {
-            if job.live.values().all(|l| l.relieved) {
+        let Some(chosen) = choice.pick(world.rng, |peer| job.may_ask(peer)) else {
+            if job.all_relieved() {
                 job.retry_at = Some(world.now + RETRY);
             }
             return false;
         };
-        let (peer, ask) = (candidate.peer, AskId(self.next_ask));
+        let (peer, ask) = (chosen.candidate.peer, AskId(self.next_ask));
         self.next_ask += 1;
-        let rtt = Duration::from_secs_f64(candidate.rtt_ms.unwrap_or(0.0).clamp(0.0, 2000.0) / 1000.0);
-        let hedge_at = world.now + world.scores.p95(peer, duration).max(MIN_HEDGE) + rtt;
+        let habits = Habits { p95: world.scores.p95(peer, duration), silence: world.scores.silence(peer) };
         world.scores.asked(peer, world.now);
-        job.tried.insert(peer);
-        let live = LiveAsk {
-            peer,
-            asked: world.now,
-            // The first sign needs a round trip more than the following ones.
-            last_sign: world.now + rtt * 3,
-            hedge_at,
-            silence: world.scores.silence(peer),
-            late: false,
-            relieved: false,
-            sent: vec![None; job.ladder.0.len()],
-            checked: 0,
-            receipted: false,
-            trace: job.trace.asks.len(),
-        };
-        job.live.insert(ask, live);
-        job.trace.asks.push(Ask {
-            peer,
-            why,
-            hedge,
-            asked_ms: millis(world.now.saturating_sub(job.cut)),
-            accepted_ms: None,
-            first_rendition_ms: None,
-            ended_ms: None,
-            outcome: None,
-            won: false,
-        });
+        let offer = Box::new(job.ask(world.now, ask, hedge, chosen, habits));
         self.asks.insert(ask, seq);
-        out.push(Effect::Ask {
-            ask,
-            peer,
-            offer: Box::new(job.offer(candidate.price, job.deadline.saturating_sub(world.now))),
-            segment: job.segment.bytes.clone(),
-        });
+        out.push(Effect::Ask { ask, peer, offer, segment: job.segment.bytes.clone() });
         out.push(Effect::Trace(Box::new(job.trace.clone())));
         true
     }
 
     fn end_ask<R>(&mut self, world: &mut World<'_, R>, ask: AskId, outcome: String) {
         let Some(job) = self.asks.remove(&ask).and_then(|seq| self.jobs.get_mut(&seq)) else { return };
-        let Some(live) = job.live.remove(&ask) else { return };
-        world.scores.ended(live.peer);
-        let trace = &mut job.trace.asks[live.trace];
-        trace.ended_ms = Some(millis(world.now.saturating_sub(job.cut)));
-        trace.outcome = Some(outcome);
+        if let Some(live) = job.end(world.now, ask, outcome) {
+            world.scores.ended(live.peer);
+        }
     }
 
     fn trace(&self, seq: u64) -> Vec<Effect> {
@@ -615,64 +484,10 @@ impl Core {
     }
 }
 
-impl Job {
-    fn offer(&self, price: PricePerPixel, deadline: Duration) -> Offer {
-        Offer {
-            segment: self.segment.id.clone(),
-            start: self.segment.start,
-            duration: self.segment.duration,
-            source: self.segment.source,
-            bytes: self.segment.bytes.len() as u64,
-            hash: self.segment.hash,
-            ladder: self.ladder.clone(),
-            price,
-            deadline,
-        }
-    }
-
-    fn wakes(&self) -> Vec<Duration> {
-        let mut at: Vec<Duration> = self.retry_at.into_iter().collect();
-        if !self.done {
-            at.push(self.deadline);
-        }
-        for live in self.live.values() {
-            if !self.done && !live.relieved {
-                at.push(live.due());
-            }
-            at.push(live.gone(self.done));
-        }
-        at
-    }
-}
-
-impl LiveAsk {
-    /// When its silence has lasted too long to hope.
-    fn gone(&self, only_the_receipt_is_missing: bool) -> Duration {
-        self.last_sign + if only_the_receipt_is_missing { RECEIPT } else { GONE }
-    }
-
-    /// When something has to be done about it: its own p95 passes, or it falls silent.
-    fn due(&self) -> Duration {
-        if self.late { self.suspect() } else { self.hedge_at.min(self.suspect()) }
-    }
-
-    /// When its silence is suspicious.
-    fn suspect(&self) -> Duration {
-        self.last_sign + self.silence
-    }
-}
-
-fn finished_source_only(mut job: Job) -> Effect {
-    job.trace.outcome = Some(TraceOutcome::SourceOnly);
-    Effect::Made(Made { seq: job.segment.id.seq, renditions: Vec::new() })
-}
-
-fn segment_duration(segment: &Segment) -> Duration {
-    Duration::from_millis(segment.duration.as_millis().max(1).unsigned_abs())
-}
-
-fn millis(d: Duration) -> u64 {
-    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+/// Nothing is to be made of it: the source is below the lowest rung.
+fn finished_at_once(mut job: Job, now: Duration) -> Vec<Effect> {
+    let (renditions, _) = job.finish(now);
+    vec![Effect::Made(Made { seq: job.segment.id.seq, renditions }), Effect::Trace(Box::new(job.trace))]
 }
 
 #[cfg(test)]

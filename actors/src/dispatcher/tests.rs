@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use ed25519_dalek::SigningKey;
 use protocol::receipt::Receipt;
-use protocol::{Hash, SegmentId, SourceInfo, Ticks};
+use protocol::{Hash, Segment, SegmentId, SourceInfo, Ticks};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use super::*;
+use crate::dispatcher::trace::TraceOutcome;
 
 /// How one orchestrator of the test world behaves.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,6 +50,7 @@ struct Lab {
     made: Vec<(u64, usize, Duration)>,
     asked: Vec<(u64, usize)>,
     cut: BTreeMap<u64, Duration>,
+    outcomes: Vec<(u64, Option<TraceOutcome>)>,
 }
 
 const MS: Duration = Duration::from_millis(1);
@@ -77,6 +79,7 @@ impl Lab {
             made: Vec::new(),
             asked: Vec::new(),
             cut: BTreeMap::new(),
+            outcomes: Vec::new(),
         }
     }
 
@@ -96,6 +99,10 @@ impl Lab {
     }
 
     fn cut(&mut self, seq: u64) {
+        self.cut_with(seq, protocol::ladder::LadderPlan::default().resolve(1280, 720));
+    }
+
+    fn cut_with(&mut self, seq: u64, ladder: Ladder) {
         let bytes = Bytes::from(format!("segment {seq}"));
         let segment = Segment {
             id: SegmentId { stream: "me".parse().unwrap(), seq },
@@ -106,7 +113,6 @@ impl Lab {
             hash: Hash::of(&bytes),
             bytes,
         };
-        let ladder = protocol::ladder::LadderPlan::default().resolve(1280, 720);
         self.cut.insert(seq, self.now);
         let effects = self.step(|core, world| core.on_dispatch(world, Dispatch { segment, ladder }));
         self.perform(effects);
@@ -131,7 +137,7 @@ impl Lab {
                     let there = made.renditions.iter().flatten().count();
                     self.made.push((made.seq, there, self.now - self.cut[&made.seq]));
                 }
-                Effect::Trace(_) => {}
+                Effect::Trace(trace) => self.outcomes.push((trace.seq, trace.outcome)),
             }
         }
     }
@@ -233,6 +239,16 @@ fn a_silent_orchestrator_is_hedged_within_half_a_second() {
         assert!(lab.made[0].2 < MS * 1250, "{:?}", lab.made);
         assert_eq!(lab.made[0].1, 4);
     }
+}
+
+#[test]
+fn a_segment_below_the_lowest_rung_is_told_of_too() {
+    let mut lab = Lab::new(&[Habit::Works(MS * 300)]);
+    lab.cut_with(0, Ladder(Vec::new()));
+    lab.run();
+    assert_eq!(lab.made, [(0, 0, Duration::ZERO)]);
+    assert_eq!(lab.outcomes, [(0, Some(TraceOutcome::SourceOnly))]);
+    assert!(lab.asked.is_empty());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What the verifier may be asked.
 
+use std::sync::Arc;
+
 use actix::prelude::*;
 use bytes::Bytes;
 use media::check::Violation;
@@ -12,7 +14,7 @@ pub struct Check {
     /// What an orchestrator sent.
     pub rendition: Rendition,
     /// The ladder that was ordered; the rendition says which rung it is.
-    pub ladder: Ladder,
+    pub ladder: Arc<Ladder>,
     /// The segment that it was made of.
     pub source: Bytes,
 }

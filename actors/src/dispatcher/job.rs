@@ -1,0 +1,273 @@
+//! One segment in work: who was asked for it, what came back, when something is due. Bookkeeping only; what to do about it
+//! is decided in `core`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use protocol::{Hash, Ladder, Offer, PeerKey, PricePerPixel, Rendition, Segment, SignedReceipt, StreamId};
+
+use super::core::{AskId, Config};
+use super::messages::Dispatch;
+use super::select::Chosen;
+use super::trace::{Ask, RungTrace, SegmentTrace, TraceOutcome};
+
+/// No segment is hedged sooner: shorter waits are noise.
+const MIN_HEDGE: Duration = Duration::from_millis(150);
+/// Silence after which an orchestrator counts as gone.
+const GONE: Duration = Duration::from_secs(3);
+/// How long a complete answer may take to send its receipt before that counts as a fault.
+const RECEIPT: Duration = Duration::from_secs(2);
+
+/// A segment, its ladder, and everyone who works on it.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) segment: Segment,
+    pub(super) ladder: Arc<Ladder>,
+    pub(super) cut: Duration,
+    pub(super) deadline: Duration,
+    pub(super) rungs: Vec<Option<Rendition>>,
+    pub(super) live: BTreeMap<AskId, LiveAsk>,
+    pub(super) tried: BTreeSet<PeerKey>,
+    pub(super) input_verdicts: u32,
+    pub(super) retry_at: Option<Duration>,
+    pub(super) done: bool,
+    pub(super) trace: SegmentTrace,
+}
+
+/// One send of the segment that has not ended.
+#[derive(Debug)]
+pub(super) struct LiveAsk {
+    pub(super) peer: PeerKey,
+    pub(super) asked: Duration,
+    pub(super) last_sign: Duration,
+    hedge_at: Duration,
+    /// Silence after which it is suspected.
+    pub(super) silence: Duration,
+    /// Its own p95 has passed, and that was dealt with.
+    pub(super) late: bool,
+    /// Somebody else was asked because of it, or should be.
+    pub(super) relieved: bool,
+    pub(super) sent: Vec<Option<(Hash, u64)>>,
+    pub(super) checked: usize,
+    /// Its receipt came and stands.
+    pub(super) receipted: bool,
+    pub(super) trace: usize,
+}
+
+/// What is known of an orchestrator at the moment it is asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Habits {
+    /// How long it takes for such a segment, but for one in twenty.
+    pub(super) p95: Duration,
+    /// Silence after which it is suspected.
+    pub(super) silence: Duration,
+}
+
+impl Job {
+    pub(super) fn new(
+        stream: &StreamId,
+        config: &Config,
+        now: Duration,
+        Dispatch { segment, ladder }: Dispatch,
+    ) -> Self {
+        let duration = segment_duration(&segment);
+        let rung = |name: &String| RungTrace { name: name.clone(), bytes: 0, by: None, at_ms: None };
+        let trace = SegmentTrace {
+            stream: stream.clone(),
+            seq: segment.id.seq,
+            cut_unix_ms: millis(now),
+            duration_ms: millis(duration),
+            bytes: segment.bytes.len() as u64,
+            asks: Vec::new(),
+            renditions: ladder.0.iter().map(|r| rung(&r.name)).collect(),
+            latency_ms: None,
+            outcome: None,
+        };
+        Self {
+            cut: now,
+            deadline: now + (duration * config.patience).max(config.patience_min),
+            rungs: vec![None; ladder.0.len()],
+            live: BTreeMap::new(),
+            tried: BTreeSet::new(),
+            input_verdicts: 0,
+            retry_at: None,
+            done: false,
+            segment,
+            ladder: Arc::new(ladder),
+            trace,
+        }
+    }
+
+    pub(super) fn duration(&self) -> Duration {
+        segment_duration(&self.segment)
+    }
+
+    /// Milliseconds since the cut.
+    pub(super) fn since_cut(&self, now: Duration) -> u64 {
+        millis(now.saturating_sub(self.cut))
+    }
+
+    pub(super) fn complete(&self) -> bool {
+        self.rungs.iter().all(Option::is_some)
+    }
+
+    /// Whether nobody who works on it can still be hoped for.
+    pub(super) fn all_relieved(&self) -> bool {
+        self.live.values().all(|l| l.relieved)
+    }
+
+    /// Neither asked before nor being asked now.
+    pub(super) fn may_ask(&self, peer: PeerKey) -> bool {
+        !self.tried.contains(&peer) && self.live.values().all(|l| l.peer != peer)
+    }
+
+    /// Notes a new send and says what to offer.
+    pub(super) fn ask(
+        &mut self,
+        now: Duration,
+        ask: AskId,
+        hedge: bool,
+        chosen: Chosen,
+        habits: Habits,
+    ) -> Offer {
+        let Chosen { candidate, why } = chosen;
+        let rtt = Duration::from_secs_f64(candidate.rtt_ms.unwrap_or(0.0).clamp(0.0, 2000.0) / 1000.0);
+        self.tried.insert(candidate.peer);
+        let live = LiveAsk {
+            peer: candidate.peer,
+            asked: now,
+            // The first sign needs a round trip more than the following ones.
+            last_sign: now + rtt * 3,
+            hedge_at: now + habits.p95.max(MIN_HEDGE) + rtt,
+            silence: habits.silence,
+            late: false,
+            relieved: false,
+            sent: vec![None; self.ladder.0.len()],
+            checked: 0,
+            receipted: false,
+            trace: self.trace.asks.len(),
+        };
+        self.live.insert(ask, live);
+        self.trace.asks.push(Ask {
+            peer: candidate.peer,
+            why,
+            hedge,
+            asked_ms: self.since_cut(now),
+            accepted_ms: None,
+            first_rendition_ms: None,
+            ended_ms: None,
+            outcome: None,
+            won: false,
+        });
+        self.offer(candidate.price, self.deadline.saturating_sub(now))
+    }
+
+    /// Puts a rendition that passed the checks into its rung, unless somebody was there before.
+    pub(super) fn fill(&mut self, now: Duration, ask: AskId, rendition: Rendition) {
+        let at = self.since_cut(now);
+        let Some(live) = self.live.get_mut(&ask) else { return };
+        live.checked += 1;
+        let index = rendition.index;
+        if self.rungs[index].is_none() {
+            let rung = &mut self.trace.renditions[index];
+            rung.bytes = rendition.bytes.len() as u64;
+            rung.by = Some(live.peer);
+            rung.at_ms = Some(at);
+            self.trace.asks[live.trace].won = true;
+            self.rungs[index] = Some(rendition);
+        }
+    }
+
+    /// Notes how a send ended.
+    pub(super) fn end(&mut self, now: Duration, ask: AskId, outcome: String) -> Option<LiveAsk> {
+        let live = self.live.remove(&ask)?;
+        let at = self.since_cut(now);
+        let trace = &mut self.trace.asks[live.trace];
+        trace.ended_ms = Some(at);
+        trace.outcome = Some(outcome);
+        Some(live)
+    }
+
+    /// Ends the job: what was made, and how many rungs are missing.
+    pub(super) fn finish(&mut self, now: Duration) -> (Vec<Option<Rendition>>, u64) {
+        self.done = true;
+        self.retry_at = None;
+        let missing = self.rungs.iter().filter(|r| r.is_none()).count() as u64;
+        self.trace.latency_ms = Some(self.since_cut(now));
+        self.trace.outcome = Some(match (self.ladder.0.is_empty(), missing) {
+            (true, _) => TraceOutcome::SourceOnly,
+            (false, 0) => TraceOutcome::Complete,
+            (false, _) => TraceOutcome::Missing,
+        });
+        let nothing = vec![None; self.ladder.0.len()];
+        (std::mem::replace(&mut self.rungs, nothing), missing)
+    }
+
+    /// When time alone makes something due.
+    pub(super) fn wakes(&self) -> Vec<Duration> {
+        let mut at: Vec<Duration> = self.retry_at.into_iter().collect();
+        if !self.done {
+            at.push(self.deadline);
+        }
+        for live in self.live.values() {
+            if !self.done && !live.relieved {
+                at.push(live.due());
+            }
+            at.push(live.gone(self.done));
+        }
+        at
+    }
+
+    fn offer(&self, price: PricePerPixel, deadline: Duration) -> Offer {
+        Offer {
+            segment: self.segment.id.clone(),
+            start: self.segment.start,
+            duration: self.segment.duration,
+            source: self.segment.source,
+            bytes: self.segment.bytes.len() as u64,
+            hash: self.segment.hash,
+            ladder: Ladder::clone(&self.ladder),
+            price,
+            deadline,
+        }
+    }
+
+    /// Whether a receipt names this segment and exactly what `ask` sent, signed by who was asked.
+    pub(super) fn agrees(&self, ask: AskId, SignedReceipt { receipt, .. }: &SignedReceipt) -> bool {
+        let sent = |live: &LiveAsk| live.sent.iter().copied().collect::<Option<Vec<_>>>();
+        self.live.get(&ask).and_then(sent).is_some_and(|sent| receipt.renditions == sent)
+            && receipt.segment == self.segment.id
+            && receipt.source == self.segment.hash
+    }
+}
+
+impl LiveAsk {
+    /// When its silence has lasted too long to hope.
+    pub(super) fn gone(&self, only_the_receipt_is_missing: bool) -> Duration {
+        self.last_sign + if only_the_receipt_is_missing { RECEIPT } else { GONE }
+    }
+
+    /// When something has to be done about it: its own p95 passes, or it falls silent.
+    pub(super) fn due(&self) -> Duration {
+        if self.late { self.suspect() } else { self.hedge_at.min(self.suspect()) }
+    }
+
+    /// When its silence is suspicious.
+    pub(super) fn suspect(&self) -> Duration {
+        self.last_sign + self.silence
+    }
+
+    /// Whether some rendition has not come yet.
+    pub(super) fn owes(&self) -> bool {
+        self.sent.iter().any(Option::is_none)
+    }
+}
+
+fn segment_duration(segment: &Segment) -> Duration {
+    Duration::from_millis(segment.duration.as_millis().max(1).unsigned_abs())
+}
+
+fn millis(d: Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
