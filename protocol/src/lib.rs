@@ -3,18 +3,23 @@
 //! What flows in and out of every other crate is named here: a stream is cut into segments, a segment is offered with a
 //! ladder, an orchestrator answers with renditions and a receipt. Pure: no I/O, no clock, no codec, no wire format.
 
+pub mod amount;
+pub mod earnings;
 pub mod hash;
 pub mod ladder;
+pub mod math;
 pub mod offer;
 pub mod peer;
 pub mod price;
 pub mod receipt;
 pub mod record;
 pub mod rendition;
+pub mod rounds;
 pub mod segment;
 pub mod stream;
 pub mod ticks;
 
+pub use amount::{Lpt, Wei};
 pub use hash::Hash;
 pub use ladder::Ladder;
 pub use offer::{Declined, Failed, Offer};
@@ -23,6 +28,7 @@ pub use price::PricePerPixel;
 pub use receipt::{Receipt, SignedReceipt};
 pub use record::NodeRecord;
 pub use rendition::{Rendition, RenditionSpec};
+pub use rounds::Round;
 pub use segment::{Segment, SegmentId, SourceInfo};
 pub use stream::StreamId;
 pub use ticks::Ticks;
