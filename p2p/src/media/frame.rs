@@ -11,7 +11,7 @@ use std::time::Duration;
 use bytes::{BufMut, Bytes, BytesMut};
 use prost::Message;
 use protocol::Hash;
-use sha3::{Digest, Keccak256};
+use protocol::hash::Hasher;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
@@ -19,6 +19,8 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) const MAX_FRAME: usize = 8192;
 /// What a body's buffer holds before any of it has come, bytes: memory follows data, not promises.
 const FIRST_ALLOCATION: usize = 256 * 1024;
+/// Most that is taken off the transport and hashed at once, bytes: a ninth of a millisecond, after which others have their turn.
+const PIECE: usize = 64 * 1024;
 
 /// The slowest that a stream may be before it is given up.
 #[derive(Clone, Copy, Debug)]
@@ -133,11 +135,11 @@ where
 {
     let started = Instant::now();
     let mut body = BytesMut::with_capacity(wanted.min(FIRST_ALLOCATION));
-    let mut hasher = Keccak256::new();
+    let mut hasher = Hasher::new();
     while body.len() < wanted {
         let got = body.len();
         let by = (Instant::now() + floor.stall).min(started + floor.limit(got));
-        let mut rest = (&mut body).limit(wanted - got);
+        let mut rest = (&mut body).limit((wanted - got).min(PIECE));
         let Ok(read) = timeout_at(by, from.read_buf(&mut rest)).await else {
             return Err(FrameError::TooSlow { got, wanted, after: started.elapsed() });
         };
@@ -146,8 +148,12 @@ where
         }
         hasher.update(&body[got..]);
         came();
+        if body.len() - got == PIECE {
+            // More is there already: whoever receives it on this thread would otherwise wait for the hash of all of it.
+            tokio::task::yield_now().await;
+        }
     }
-    Ok((body.freeze(), Hash(hasher.finalize().into())))
+    Ok((body.freeze(), hasher.finish()))
 }
 
 /// Makes sure that the stream ends here.

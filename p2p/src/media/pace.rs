@@ -29,9 +29,9 @@ pub enum Congestion {
 }
 
 impl Default for Congestion {
-    /// 1 Gbit/s: what one core encrypts with ease, so no contract at all; the delay alone decides.
+    /// 10 Gbit/s: more than one connection can be encrypted, so no contract at all; the delay alone decides.
     fn default() -> Self {
-        Self::Paced { bits_per_second: 1_000_000_000 }
+        Self::Paced { bits_per_second: 10_000_000_000 }
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use libp2p_tls::certificate;
 use protocol::PeerKey;
+use protocol::hash::Hasher;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::crypto::{CryptoError, HmacKey};
 use rustls::client::ResolvesClientCert;
@@ -16,7 +17,6 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
-use sha3::{Digest, Keccak256};
 
 use super::ALPN;
 use crate::identity::{Identity, peer_key_of};
@@ -258,19 +258,18 @@ impl ResetKey {
 }
 
 fn derive(identity: &Identity, label: &[u8]) -> [u8; 32] {
-    let mut hasher = Keccak256::new();
-    hasher.update(identity.signing_key().to_bytes());
+    let mut hasher = Hasher::new();
+    hasher.update(&identity.signing_key().to_bytes());
     hasher.update(label);
-    hasher.finalize().into()
+    hasher.finish().0
 }
 
 impl HmacKey for ResetKey {
     fn sign(&self, data: &[u8], out: &mut [u8]) {
-        let mut hasher = Keccak256::new();
-        hasher.update(self.0);
+        let mut hasher = Hasher::new();
+        hasher.update(&self.0);
         hasher.update(data);
-        let mac = hasher.finalize();
-        for (to, from) in out.iter_mut().zip(mac) {
+        for (to, from) in out.iter_mut().zip(hasher.finish().0) {
             *to = from;
         }
     }
