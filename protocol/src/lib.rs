@@ -14,6 +14,7 @@ pub mod price;
 pub mod receipt;
 pub mod record;
 pub mod rendition;
+pub mod reserve;
 pub mod rounds;
 pub mod segment;
 pub mod stream;

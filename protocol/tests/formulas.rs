@@ -5,6 +5,7 @@ use alloy_primitives::U256;
 use protocol::amount::{Lpt, Wei};
 use protocol::earnings::{Earnings, Factors, claim, fee_factor, reward_factor};
 use protocol::math::{Arithmetic, PPB, PPM, PRECISE, Precision};
+use protocol::reserve::{Reserve, payable};
 use protocol::rounds::{Clock, Round};
 use serde_json::Value;
 
@@ -136,4 +137,39 @@ fn a_clock_without_a_length_is_an_error_and_no_panic() {
     assert_eq!(odd.lock_offset(), Err(Arithmetic::Overflow));
     let far = Clock { since_round: Round(u64::MAX), ..late };
     assert_eq!(far.round_at(u64::MAX), Err(Arithmetic::Overflow));
+}
+
+#[test]
+fn shares_of_a_reserve_and_what_tickets_are_paid_are_the_contracts() {
+    let text = include_str!("vectors/reserve.json");
+    let steps = serde_json::from_str::<Value>(text).unwrap()["steps"].as_array().unwrap().clone();
+    let mut shares = 0;
+    for step in &steps {
+        let pool = U256::from(step["after"]["poolSize"].as_str().unwrap().parse::<u64>().unwrap());
+        for sender in step["after"]["senders"].as_object().unwrap().values() {
+            for seen in sender["claimableAndClaimed"].as_object().unwrap().values() {
+                let reserve = Reserve {
+                    funds: Wei(word(&sender["reserve"])),
+                    claimed: Wei(word(&sender["claimedInCurrentRound"])),
+                    claimed_by: Wei(word(&seen[1])),
+                };
+                match (seen[0].as_str().unwrap(), reserve.share(pool)) {
+                    ("0", _) => {} // not active, or nothing left: the share is not asked for
+                    ("revert: Panic due to OVERFLOW(17)", got) => assert_eq!(got, Err(Arithmetic::Overflow)),
+                    (_, got) => assert_eq!(got, Ok(Wei(word(&seen[0]))), "{step}"),
+                }
+                shares += usize::from(seen[0] != "0");
+            }
+        }
+    }
+    println!("reserve: {} steps, {shares} shares", steps.len());
+    assert_eq!(steps.len(), 27);
+}
+
+#[test]
+fn a_ticket_is_paid_from_the_deposit_first_and_then_from_one_share() {
+    let wei = |n: u64| Wei(U256::from(n));
+    assert_eq!(payable(wei(10), wei(6), wei(3)), wei(9));
+    assert_eq!(payable(wei(10), wei(60), wei(3)), wei(10));
+    assert_eq!(payable(Wei(U256::MAX), Wei(U256::MAX), Wei(U256::MAX)), Wei(U256::MAX));
 }
