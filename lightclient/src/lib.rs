@@ -12,6 +12,7 @@ pub mod arbitrum;
 pub mod consensus;
 pub mod exec;
 pub mod forks;
+pub mod guard;
 pub mod livepeer;
 pub mod merkle;
 pub mod proven;
