@@ -1,7 +1,7 @@
 # make demo   a live stream through a mesh of processes on this machine (INPUT=my.mp4 streams your file)
 # make test   formats, lints, all tests
 # make bench  ratios to ffmpeg, to quinn, and over an emulated WAN
-.PHONY: demo test bench lint dashboard setup setup-test build test-rust test-browser test-long test-mesh fuzz
+.PHONY: demo test bench lint dashboard setup setup-test build test-rust test-browser test-long test-mesh test-interop fuzz
 
 LIVEMESH = target/release/livemesh
 
@@ -46,6 +46,10 @@ test-long: setup-test build
 # How long a newcomer needs to know three hundred orchestrators.
 test-mesh:
 	cargo test --release -p livemesh-p2p --test mesh_scale -- --ignored --nocapture
+
+# The light client against a chain made by others' software, live, and against a proxy that lies; needs python3-venv and npm.
+test-interop:
+	sh scripts/test-interop.sh
 
 bench: setup-test build
 	$(LIVEMESH) bench transcode
