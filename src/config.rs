@@ -3,13 +3,15 @@
 //! Precedence: flag, then environment, then file, then default. An unknown key, flag or variable is an error with a
 //! suggestion, because a setting that is silently ignored is worse than a node that does not start.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use actors::ingest::Keys;
 use clap::{Args, CommandFactory, ValueEnum};
-use protocol::PricePerPixel;
 use protocol::ladder::{BadLadder, LadderPlan};
+use protocol::{PricePerPixel, StreamId};
 use serde::{Deserialize, Serialize};
 
 /// UDP port of the control plane.
@@ -73,9 +75,9 @@ pub(crate) struct Mesh {
 /// See [`Config::ingest`].
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Ingest {
-    /// Accepted stream keys; empty accepts any.
+    /// Who may publish under which name.
     #[serde(skip_serializing)]
-    pub(crate) keys: Vec<String>,
+    pub(crate) keys: Keys,
     /// Livepeer's auth webhook.
     pub(crate) auth_webhook: Option<String>,
     /// How long a publisher may be away and continue the same stream.
@@ -241,6 +243,7 @@ struct RtmpFile {
 #[serde(deny_unknown_fields)]
 struct IngestFile {
     stream_keys: Option<Vec<String>>,
+    keys: Option<BTreeMap<StreamId, String>>,
     auth_webhook: Option<String>,
     grace_seconds: Option<u64>,
     segment_seconds: Option<f64>,
@@ -347,7 +350,7 @@ impl NodeArgs {
             http: self.http.or(file.http.listen).unwrap_or(loopback(HTTP_PORT)),
             rtmp: rtmp_on.then_some(rtmp),
             ingest: Ingest {
-                keys: or_file(&self.stream_keys, file.ingest.stream_keys),
+                keys: stream_keys(or_file(&self.stream_keys, file.ingest.stream_keys), file.ingest.keys)?,
                 auth_webhook: self.auth_webhook.clone().or(file.ingest.auth_webhook),
                 grace: Duration::from_secs(grace.min(3600)),
                 segment: Duration::from_secs_f64(segment),
@@ -360,6 +363,19 @@ impl NodeArgs {
                 patience: None,
             },
         })
+    }
+}
+
+/// Keys that open any stream, or streams that have a key each.
+fn stream_keys(shared: Vec<String>, own: Option<BTreeMap<StreamId, String>>) -> Result<Keys, ConfigError> {
+    match own {
+        Some(_) if !shared.is_empty() => Err(ConfigError::Value(
+            "there are stream keys for all streams and ingest.keys for single ones; keep one of the two"
+                .into(),
+        )),
+        Some(own) => Ok(Keys::PerStream(own)),
+        None if shared.is_empty() => Ok(Keys::Open),
+        None => Ok(Keys::Shared(shared)),
     }
 }
 
@@ -472,6 +488,15 @@ mod tests {
         assert!(merged("[ingest]\nsegment_seconds = 0.0\n").is_err());
         assert!(merged("[orchestrator]\ncapacity = 0\n").is_err());
         assert!(merged("[broadcast]\nprofiles = '/does/not/exist'\n").is_err());
+    }
+
+    #[test]
+    fn a_stream_can_have_a_key_of_its_own() {
+        let config = resolved(NodeArgs::default(), "[ingest.keys]\nme = 'hush'\n");
+        assert_eq!(config.ingest.keys, Keys::PerStream([("me".parse().unwrap(), "hush".into())].into()));
+        let both = "[ingest]\nstream_keys = ['a']\n[ingest.keys]\nme = 'hush'\n";
+        assert!(NodeArgs::default().merge("/nowhere".into(), parse(both).unwrap()).is_err());
+        assert!(parse("[ingest.keys]\n'../x' = 'hush'\n").is_err());
     }
 
     #[test]

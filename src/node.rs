@@ -11,7 +11,7 @@ use actors::budget::{self, Budget};
 use actors::clock::Clock;
 use actors::dispatcher::actor::SharedScores;
 use actors::dispatcher::log::TraceLog;
-use actors::ingest::{self, Ingest, Keys};
+use actors::ingest::{self, Ingest};
 use actors::ports::SharedWorker;
 use actors::publisher::Library;
 use actors::supervise::{Group, Policy, Slot};
@@ -351,11 +351,10 @@ async fn start_workers(config: &Config) -> Result<Workers, Failure> {
 }
 
 fn start_ingest(config: &Config, streams: Streams) -> Addr<Ingest> {
-    let keys = config.ingest.keys.clone();
     let rules = ingest::Config {
         grace: config.ingest.grace,
         max_streams: MAX_STREAMS,
-        keys: if keys.is_empty() { Keys::Open } else { Keys::Shared(keys) },
+        keys: config.ingest.keys.clone(),
     };
     actix::Actor::start(Ingest::new(rules, Arc::new(streams)))
 }

@@ -1,12 +1,11 @@
 //! How much a node holds at the same time: one byte budget for all media, and the one table of queue bounds.
 //!
-//! Bytes enter under a [`Permit`] that travels with them and comes back when the last handle is dropped. Whoever cannot get
-//! one refuses or waits; nothing here knows what the bytes are.
+//! Bytes enter under a [`Permit`] that is held beside them and comes back when it is dropped. Whoever cannot get one waits;
+//! nothing here knows what the bytes are.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 // The table of bounds. Everything that queues has its line here.
@@ -74,31 +73,16 @@ pub struct Permit {
     bytes: usize,
 }
 
-/// There is no room now: refuse the work, or wait with [`Budget::hold`].
+/// More than a budget ever holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BudgetSpent {
-    /// Others hold too much at this moment.
-    #[error(
-        "{asked} bytes do not fit: {free} of {capacity} bytes are free; try again when work in flight has finished"
-    )]
-    Busy {
-        /// What was asked for.
-        asked: usize,
-        /// What is free.
-        free: usize,
-        /// The whole budget.
-        capacity: usize,
-    },
-    /// It would never fit.
-    #[error(
-        "{asked} bytes are more than the whole budget of {capacity} bytes; raise the budget or send less at a time"
-    )]
-    TooLarge {
-        /// What was asked for.
-        asked: usize,
-        /// The whole budget.
-        capacity: usize,
-    },
+#[error(
+    "{asked} bytes are more than the whole budget of {capacity} bytes; raise the budget or send less at a time"
+)]
+pub struct TooLarge {
+    /// What was asked for.
+    pub asked: usize,
+    /// The whole budget.
+    pub capacity: usize,
 }
 
 impl Budget {
@@ -109,26 +93,11 @@ impl Budget {
         Self { semaphore: Arc::new(Semaphore::new(capacity)), capacity }
     }
 
-    /// Takes `bytes` now, or says why not.
-    ///
-    /// # Errors
-    /// [`BudgetSpent`] when they are not free.
-    pub fn try_hold(&self, bytes: usize) -> Result<Permit, BudgetSpent> {
-        let count = self.count(bytes)?;
-        let permit = Arc::clone(&self.semaphore).try_acquire_many_owned(count);
-        let free = self.free();
-        permit.map(|permit| Permit { _permit: permit, bytes }).map_err(|_| BudgetSpent::Busy {
-            asked: bytes,
-            free,
-            capacity: self.capacity,
-        })
-    }
-
     /// Waits, first come first served, until `bytes` are free.
     ///
     /// # Errors
-    /// [`BudgetSpent::TooLarge`] when they never will be.
-    pub async fn hold(&self, bytes: usize) -> Result<Permit, BudgetSpent> {
+    /// [`TooLarge`] when they never will be.
+    pub async fn hold(&self, bytes: usize) -> Result<Permit, TooLarge> {
         let count = self.count(bytes)?;
         let permit = Arc::clone(&self.semaphore).acquire_many_owned(count).await;
         let permit = permit.expect("the semaphore is never closed: nothing here calls close");
@@ -147,8 +116,8 @@ impl Budget {
         self.capacity
     }
 
-    fn count(&self, bytes: usize) -> Result<u32, BudgetSpent> {
-        let too_large = BudgetSpent::TooLarge { asked: bytes, capacity: self.capacity };
+    fn count(&self, bytes: usize) -> Result<u32, TooLarge> {
+        let too_large = TooLarge { asked: bytes, capacity: self.capacity };
         if bytes > self.capacity {
             return Err(too_large);
         }
@@ -162,48 +131,25 @@ impl Permit {
     pub fn bytes(&self) -> usize {
         self.bytes
     }
-
-    /// Ties the permit to `bytes`: it is given back when the last clone or slice of the result is dropped. Nothing is copied.
-    #[must_use]
-    pub fn carry(self, bytes: Bytes) -> Bytes {
-        Bytes::from_owner(Carried { bytes, _permit: self })
-    }
-}
-
-struct Carried {
-    bytes: Bytes,
-    _permit: Permit,
-}
-
-impl AsRef<[u8]> for Carried {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_permit_comes_back_with_the_last_slice_of_its_bytes() {
+    #[tokio::test]
+    async fn a_permit_gives_back_what_it_held() {
         let budget = Budget::new(100);
-        let whole = budget.try_hold(60).unwrap().carry(Bytes::from(vec![7; 60]));
-        let slice = whole.slice(10..20);
-        drop(whole);
-        assert_eq!((budget.free(), &slice[..]), (40, &[7_u8; 10][..]));
-        drop(slice);
+        let held = budget.hold(60).await.unwrap();
+        assert_eq!(budget.free(), 40);
+        drop(held);
         assert_eq!(budget.free(), 100);
     }
 
-    #[test]
-    fn what_does_not_fit_is_refused_with_figures() {
-        let budget = Budget::new(100);
-        let _held = budget.try_hold(60).unwrap();
-        let busy = BudgetSpent::Busy { asked: 50, free: 40, capacity: 100 };
-        assert_eq!(budget.try_hold(50).unwrap_err(), busy);
-        let large = BudgetSpent::TooLarge { asked: 101, capacity: 100 };
-        assert_eq!(budget.try_hold(101).unwrap_err(), large);
+    #[tokio::test]
+    async fn what_can_never_fit_is_refused_with_figures() {
+        let refused = Budget::new(100).hold(101).await.unwrap_err();
+        assert_eq!(refused, TooLarge { asked: 101, capacity: 100 });
     }
 
     #[tokio::test]

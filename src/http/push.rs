@@ -112,6 +112,11 @@ fn check_headers(request: &HttpRequest) -> Result<(), BadPush> {
             return Err(BadPush::Header("Content-Duration", "write it in milliseconds, 1 to 30000"));
         };
     }
+    for part in ["Content-Slice-From", "Content-Slice-To"] {
+        if text(request, part)?.is_some() {
+            return Err(BadPush::Header(part, "segments are transcoded whole here; cut before you push"));
+        }
+    }
     Ok(())
 }
 

@@ -340,6 +340,7 @@ async fn a_dozen_bad_pushes_get_a_reason_each_and_the_other_stream_goes_on() {
     let headers = [
         ("Content-Resolution", "1280"),
         ("Content-Duration", "-1"),
+        ("Content-Slice-From", "500"),
         ("Livepeer-Transcode-Configuration", "{"),
     ];
     for (name, value) in headers {
