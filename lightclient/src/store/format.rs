@@ -16,6 +16,11 @@ const MAX_ASSERTIONS: usize = 1024;
 /// One assertion as its maker encodes it.
 const MAX_ASSERTION: usize = 2048;
 
+/// Places pinned: a rollup has two.
+const MAX_PINS: usize = 64;
+/// One pin as its maker encodes it.
+const MAX_PIN: usize = 128;
+
 const MAGIC: &[u8; 8] = b"LMLIGHT\n";
 const VERSION: u16 = 1;
 const HEAD: usize = 8 + 2 + 32 + 4;
@@ -32,6 +37,8 @@ pub struct Saved {
     pub newest_signed: u64,
     /// Rollup assertions from the confirmed one on, each as its owner encodes it, oldest first.
     pub assertions: Vec<Vec<u8>>,
+    /// Contents of guarded places that were pinned when first seen, each as its owner encodes it.
+    pub pins: Vec<Vec<u8>>,
 }
 
 /// Why bytes are not a state of this chain.
@@ -96,11 +103,8 @@ impl Saved {
             body.extend_from_slice(&slot.to_be_bytes());
             body.extend_from_slice(root.as_slice());
         }
-        let kept = newest(&self.assertions, MAX_ASSERTIONS);
-        body.extend_from_slice(&(kept.len() as u16).to_be_bytes());
-        for assertion in kept {
-            put_bytes(&mut body, assertion);
-        }
+        put_list(&mut body, newest(&self.assertions, MAX_ASSERTIONS));
+        put_list(&mut body, newest(&self.pins, MAX_PINS));
         seal(chain, &body)
     }
 
@@ -125,16 +129,10 @@ impl Saved {
             }
             finalized.push((slot, root));
         }
-        let count = usize::from(body.u16("number of assertions")?);
-        if count > MAX_ASSERTIONS {
-            return Err(FormatError::Part { part: "number of assertions" });
-        }
-        let mut assertions = Vec::new();
-        for _ in 0..count {
-            assertions.push(body.bytes(MAX_ASSERTION, "assertion")?.to_vec());
-        }
+        let assertions = body.list(MAX_ASSERTIONS, MAX_ASSERTION, "list of assertions")?;
+        let pins = body.list(MAX_PINS, MAX_PIN, "list of pins")?;
         if body.0.is_empty() {
-            Ok(Self { consensus, finalized, newest_signed, assertions })
+            Ok(Self { consensus, finalized, newest_signed, assertions, pins })
         } else {
             Err(FormatError::Part { part: "end" })
         }
@@ -148,6 +146,11 @@ fn newest<T>(all: &[T], most: usize) -> &[T] {
 fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(&(bytes.len() as u32).to_be_bytes());
     out.extend_from_slice(bytes);
+}
+
+fn put_list(out: &mut Vec<u8>, list: &[Vec<u8>]) {
+    out.extend_from_slice(&(list.len() as u16).to_be_bytes());
+    list.iter().for_each(|bytes| put_bytes(out, bytes));
 }
 
 fn seal(chain: B256, body: &[u8]) -> Vec<u8> {
@@ -223,6 +226,14 @@ impl<'a> Reader<'a> {
         }
         self.take(length, part)
     }
+
+    fn list(&mut self, most: usize, longest: usize, part: &'static str) -> Result<Vec<Vec<u8>>, FormatError> {
+        let count = usize::from(self.u16(part)?);
+        if count > most {
+            return Err(FormatError::Part { part });
+        }
+        (0..count).map(|_| self.bytes(longest, part).map(<[u8]>::to_vec)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -239,6 +250,7 @@ mod tests {
             finalized: (0..30u64).map(|i| (i * 32, B256::repeat_byte(i as u8))).collect(),
             newest_signed: 1000,
             assertions: vec![vec![2; 300]; 20],
+            pins: vec![vec![3; 85]; 2],
         }
     }
 

@@ -1,0 +1,544 @@
+//! What to ask next, what an answer means, when to look again: the driver without sockets and clocks.
+//!
+//! In flow the time and verified objects, out flow a plan (one question, or when to come back) and effects (finalized, save, halt). A
+//! chain that does not finalize leaves the client where it is: nothing is ever forced. Knows no source by name.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use alloy_primitives::{B256, keccak256};
+
+use super::checkpoint::{CheckpointError, Freshness};
+use super::clock::{signable, slot_at, start_of};
+use super::status::Phase;
+use crate::consensus::{
+    Applied, Bootstrap, Claim, FinalityUpdate, Header, OptimisticUpdate, Reject, Store, Update, Verified,
+};
+use crate::forks::ChainSpec;
+use crate::store::{FINALIZED_KEPT, Saved};
+
+/// Epochs without anything newly finalized after which the client says that it is stalled: the honest rhythm is one.
+const STALL_EPOCHS: u64 = 3;
+/// Epochs between a checkpoint's block and the block that shows it finalized.
+const FINALITY_EPOCHS: u64 = 2;
+/// First pause after all sources failed, milliseconds; it doubles.
+const FIRST_PAUSE_MS: u64 = 500;
+/// Longest pause, slots.
+const LONGEST_PAUSE_SLOTS: u64 = 5;
+
+/// One question that brings the store forward.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) enum Want {
+    Bootstrap { root: B256 },
+    Update { period: u64 },
+    Finality,
+    Optimistic,
+}
+
+/// What to do now: ask, or come back then (milliseconds since 1970).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Plan {
+    Ask(Want),
+    Wait { until_ms: u64 },
+    Halted,
+}
+
+/// A claim, decoded.
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    Bootstrap { root: B256, bootstrap: Box<Bootstrap> },
+    Update(Box<Update>),
+    Finality(Box<FinalityUpdate>),
+    Optimistic(Box<OptimisticUpdate>),
+}
+
+/// A claim that was verified against the store as it was.
+#[derive(Clone, Debug)]
+pub(super) enum Checked {
+    Store(Box<Store>),
+    Update(Box<Verified<Update>>),
+    Finality(Box<Verified<FinalityUpdate>>),
+    Optimistic(Box<Verified<OptimisticUpdate>>),
+}
+
+/// What follows from a verified answer, in order.
+#[derive(Clone, Debug)]
+pub(super) enum Effect {
+    /// A newer finalized header; to be made durable before anybody is told.
+    Finalized(Box<Header>),
+    /// A newer signed header.
+    Optimistic(Box<Header>),
+    /// The store changed in a way worth keeping.
+    Save,
+    /// Two histories are validly finalized; nothing is followed any more.
+    Conflict(Box<Conflict>),
+    /// The answer was true and brought nothing.
+    Nothing,
+}
+
+/// Two validly signed finalized headers that exclude each other.
+#[derive(Clone, Debug)]
+pub(super) struct Conflict {
+    pub(super) slot: u64,
+    pub(super) ours: B256,
+    pub(super) theirs: B256,
+    /// What finalized ours; nothing where it was the checkpoint, or where that was before a restart.
+    pub(super) our_proof: Option<FinalityUpdate>,
+    pub(super) their_proof: FinalityUpdate,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Pause {
+    until_ms: u64,
+    failures: u32,
+}
+
+/// The driver's state.
+#[derive(Debug)]
+pub(super) struct Core {
+    spec: Arc<ChainSpec>,
+    freshness: Freshness,
+    /// Roots to bootstrap from, best first.
+    roots: VecDeque<B256>,
+    store: Option<Store>,
+    /// Finalized slots and roots, oldest first.
+    history: VecDeque<(u64, B256)>,
+    /// The finality update that brought each finalized slot, as evidence should another one contradict it.
+    proofs: BTreeMap<u64, FinalityUpdate>,
+    newest_signed: u64,
+    pauses: BTreeMap<Want, Pause>,
+    /// When to fetch the update of the store's own period; drawn at random so that not all clients come at once.
+    committee_at_ms: u64,
+    finality_at_ms: u64,
+    optimistic_at_ms: u64,
+    progress_ms: u64,
+    synced: bool,
+    halted: bool,
+    why: String,
+    heads: bool,
+    seed: u64,
+    draws: u64,
+}
+
+impl Core {
+    /// A driver without any state yet. `seed` spreads this client's requests in time; `heads` says whether optimistic headers are followed.
+    pub(super) fn new(
+        spec: Arc<ChainSpec>,
+        freshness: Freshness,
+        heads: bool,
+        seed: u64,
+        now_ms: u64,
+    ) -> Self {
+        Self {
+            spec,
+            freshness,
+            roots: VecDeque::new(),
+            store: None,
+            history: VecDeque::new(),
+            proofs: BTreeMap::new(),
+            newest_signed: 0,
+            pauses: BTreeMap::new(),
+            committee_at_ms: 0,
+            finality_at_ms: 0,
+            optimistic_at_ms: 0,
+            progress_ms: now_ms,
+            synced: false,
+            halted: false,
+            why: String::new(),
+            heads,
+            seed,
+            draws: 0,
+        }
+    }
+
+    /// Begins with a trusted root; older ones that are known to be finalized serve where nobody has its bootstrap any more.
+    pub(super) fn trust(&mut self, roots: impl IntoIterator<Item = B256>) {
+        self.roots = roots.into_iter().collect();
+        self.pauses.clear();
+    }
+
+    /// Takes up a stored state.
+    pub(super) fn resume(&mut self, now_ms: u64, store: Store, saved: &Saved) {
+        self.history = saved.finalized.iter().copied().collect();
+        self.newest_signed = saved.newest_signed;
+        self.install(now_ms, store);
+    }
+
+    pub(super) fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+
+    /// Whether the client has come to the head since it began.
+    pub(super) const fn is_synced(&self) -> bool {
+        self.synced && !self.halted
+    }
+
+    /// Whether there is neither a state nor a root to begin with.
+    pub(super) fn needs_trust(&self) -> bool {
+        self.store.is_none() && self.roots.is_empty()
+    }
+
+    /// Notes why nothing goes on.
+    pub(super) fn why(&mut self, why: String) {
+        self.why = why;
+    }
+
+    /// Stops following for good.
+    pub(super) fn halt(&mut self) {
+        self.halted = true;
+    }
+
+    /// What is to be kept; nothing before the bootstrap.
+    pub(super) fn saved(&self) -> Option<Saved> {
+        let store = self.store.as_ref()?;
+        Some(Saved {
+            consensus: store.encode(),
+            finalized: self.history.iter().copied().collect(),
+            newest_signed: self.newest_signed,
+            ..Saved::default()
+        })
+    }
+
+    /// What to do now.
+    pub(super) fn plan(&mut self, now_ms: u64) -> Plan {
+        if self.halted {
+            return Plan::Halted;
+        }
+        let mut wake = now_ms.saturating_add(self.spec.slot_ms);
+        for (want, due_ms) in self.due(now_ms) {
+            let due_ms = due_ms.max(self.pauses.get(&want).map_or(0, |pause| pause.until_ms));
+            if due_ms <= now_ms {
+                return Plan::Ask(want);
+            }
+            wake = wake.min(due_ms);
+        }
+        Plan::Wait { until_ms: wake }
+    }
+
+    /// What would bring the store forward, most needed first, and when each is due.
+    fn due(&self, now_ms: u64) -> Vec<(Want, u64)> {
+        let Some(store) = &self.store else {
+            return self.roots.front().map(|root| (Want::Bootstrap { root: *root }, 0)).into_iter().collect();
+        };
+        let wall = self.wall_period(now_ms);
+        if let Some(period) = behind(store, wall) {
+            return vec![(Want::Update { period }, 0)];
+        }
+        let mut due = Vec::with_capacity(3);
+        if self.awaits_finality(now_ms) {
+            due.push((Want::Finality, self.finality_at_ms));
+        }
+        if self.heads
+            && self.synced
+            && store.optimistic().slot().saturating_add(1) < slot_at(&self.spec, now_ms)
+        {
+            due.push((Want::Optimistic, self.optimistic_at_ms));
+        }
+        if !store.knows_next_committee() {
+            due.push((Want::Update { period: store.current_period() }, self.committee_at_ms));
+        }
+        due
+    }
+
+    /// Whether an honest chain has finalized more by now than the store knows, or nobody was asked yet.
+    fn awaits_finality(&self, now_ms: u64) -> bool {
+        let epoch = self.spec.epoch_at(slot_at(&self.spec, now_ms)).saturating_sub(FINALITY_EPOCHS);
+        let expected = epoch.saturating_mul(self.spec.preset.slots_per_epoch);
+        !self.synced || self.store.as_ref().is_some_and(|store| store.finalized().slot() < expected)
+    }
+
+    /// Checks a claim against the store. Pure: whoever asked several sources may check several answers.
+    pub(super) fn judge(&self, now_ms: u64, item: &Item) -> Result<Checked, Reject> {
+        let (spec, slot) = (&self.spec, signable(&self.spec, now_ms));
+        let store = |signature_slot| self.store.as_ref().ok_or_else(|| nothing_to_check_with(signature_slot));
+        match item {
+            Item::Bootstrap { root, bootstrap } => {
+                Store::bootstrap(spec, *root, bootstrap).map(Box::new).map(Checked::Store)
+            }
+            Item::Update(update) => {
+                let verified = store(update.signature_slot)?.verify_update(spec, update, slot)?;
+                Ok(Checked::Update(Box::new(verified)))
+            }
+            Item::Finality(update) => {
+                let verified = store(update.signature_slot)?.verify_finality_update(spec, update, slot)?;
+                Ok(Checked::Finality(Box::new(verified)))
+            }
+            Item::Optimistic(update) => {
+                let verified = store(update.signature_slot)?.verify_optimistic_update(spec, update, slot)?;
+                Ok(Checked::Optimistic(Box::new(verified)))
+            }
+        }
+    }
+
+    /// The slot of a signature that verifies but lies in the future by this clock: what convicts the clock.
+    pub(super) fn signed_in_future(&self, item: &Item) -> Option<u64> {
+        let store = self.store.as_ref()?;
+        let (signed, verified) = match item {
+            Item::Bootstrap { .. } => return None,
+            Item::Update(update) => {
+                (update.signature_slot, store.verify_update(&self.spec, update, u64::MAX).is_ok())
+            }
+            Item::Finality(update) => {
+                (update.signature_slot, store.verify_finality_update(&self.spec, update, u64::MAX).is_ok())
+            }
+            Item::Optimistic(update) => {
+                (update.signature_slot, store.verify_optimistic_update(&self.spec, update, u64::MAX).is_ok())
+            }
+        };
+        verified.then_some(signed)
+    }
+
+    /// Takes what was verified.
+    pub(super) fn accept(&mut self, now_ms: u64, checked: Checked) -> Result<Vec<Effect>, CheckpointError> {
+        match checked {
+            Checked::Store(store) => self.begin(now_ms, *store),
+            Checked::Update(update) => Ok(self.apply_update(now_ms, *update)),
+            Checked::Finality(update) => Ok(self.apply_finality(now_ms, *update)),
+            Checked::Optimistic(update) => Ok(self.apply_optimistic(now_ms, *update)),
+        }
+    }
+
+    fn begin(&mut self, now_ms: u64, store: Store) -> Result<Vec<Effect>, CheckpointError> {
+        let header = store.finalized().clone();
+        let fresh = self.freshness.check(&self.spec, header.root(), header.slot(), now_ms);
+        if self.freshness.strict {
+            fresh?;
+        }
+        self.remember(header.slot(), header.root());
+        self.install(now_ms, store);
+        self.progress_ms = now_ms;
+        Ok(vec![Effect::Finalized(Box::new(header))])
+    }
+
+    fn install(&mut self, now_ms: u64, store: Store) {
+        self.store = Some(store);
+        self.pauses.clear();
+        self.finality_at_ms = 0;
+        self.optimistic_at_ms = 0;
+        self.draw_committee_time(now_ms);
+    }
+
+    fn apply_update(&mut self, now_ms: u64, update: Verified<Update>) -> Vec<Effect> {
+        let short = update.get().to_finality_update();
+        let want = Want::Update { period: self.spec.period_at(short.signature_slot) };
+        self.apply(now_ms, want, update, &short)
+    }
+
+    fn apply_finality(&mut self, now_ms: u64, update: Verified<FinalityUpdate>) -> Vec<Effect> {
+        let short = update.get().clone();
+        self.apply(now_ms, Want::Finality, update, &short)
+    }
+
+    fn apply<T: Claim>(
+        &mut self,
+        now_ms: u64,
+        want: Want,
+        update: Verified<T>,
+        short: &FinalityUpdate,
+    ) -> Vec<Effect> {
+        if let Some(conflict) = self.conflict(&update, short) {
+            self.halted = true;
+            return vec![Effect::Conflict(Box::new(conflict))];
+        }
+        let Some(store) = &mut self.store else { return vec![Effect::Nothing] };
+        let applied = store.apply(update);
+        if applied.stale { vec![Effect::Nothing] } else { self.settle(now_ms, want, applied, short) }
+    }
+
+    fn apply_optimistic(&mut self, now_ms: u64, update: Verified<OptimisticUpdate>) -> Vec<Effect> {
+        let signed = update.get().signature_slot;
+        let Some(store) = &mut self.store else { return vec![Effect::Nothing] };
+        let applied = store.apply(update);
+        self.newest_signed = self.newest_signed.max(signed);
+        self.rest(now_ms, Want::Optimistic);
+        if applied.optimistic { self.optimistic_moved() } else { vec![Effect::Nothing] }
+    }
+
+    /// Books what an update did.
+    fn settle(&mut self, now_ms: u64, want: Want, applied: Applied, update: &FinalityUpdate) -> Vec<Effect> {
+        self.newest_signed = self.newest_signed.max(update.signature_slot);
+        let mut effects = Vec::new();
+        if applied.finalized {
+            self.progress_ms = now_ms;
+            let header = self.finalized().cloned().unwrap_or_default();
+            self.remember(header.slot(), header.root());
+            self.keep_proof(header.slot(), update.clone());
+            effects.push(Effect::Finalized(Box::new(header)));
+        } else if applied.committee {
+            self.progress_ms = now_ms;
+            effects.push(Effect::Save);
+        }
+        if applied.rotated {
+            self.draw_committee_time(now_ms);
+        }
+        if applied.optimistic {
+            effects.extend(self.optimistic_moved());
+        }
+        if applied.finalized || applied.committee {
+            self.pauses.remove(&want);
+            self.why.clear();
+        } else if matches!(want, Want::Update { .. }) {
+            self.pause(now_ms, want);
+            "the update that sources have for this period finalizes nothing".clone_into(&mut self.why);
+        }
+        if want == Want::Finality {
+            self.synced = true;
+            self.rest(now_ms, want);
+        }
+        if effects.is_empty() { vec![Effect::Nothing] } else { effects }
+    }
+
+    /// Sources answered, and truly have nothing newer.
+    pub(super) fn nothing_newer(&mut self, now_ms: u64, want: Want) {
+        match want {
+            Want::Finality | Want::Optimistic => {
+                self.synced |= want == Want::Finality;
+                self.rest(now_ms, want);
+                if want == Want::Finality {
+                    "no source has anything newer".clone_into(&mut self.why);
+                }
+            }
+            Want::Bootstrap { .. } | Want::Update { .. } => {
+                self.failed(now_ms, want, "no source has it".to_owned())
+            }
+        }
+    }
+
+    /// Nobody gave a usable answer.
+    pub(super) fn failed(&mut self, now_ms: u64, want: Want, why: String) {
+        self.why = why;
+        self.pause(now_ms, want);
+        if matches!(want, Want::Bootstrap { .. }) && self.roots.len() > 1 {
+            self.roots.rotate_left(1);
+        }
+    }
+
+    /// Something has changed that makes asking again at once sensible, such as a new source.
+    pub(super) fn nudge(&mut self) {
+        self.pauses.clear();
+        self.finality_at_ms = 0;
+    }
+
+    pub(super) fn finalized(&self) -> Option<&Header> {
+        self.store.as_ref().map(Store::finalized)
+    }
+
+    pub(super) fn optimistic(&self) -> Option<&Header> {
+        self.store.as_ref().map(Store::optimistic)
+    }
+
+    /// Finalized slots and roots, oldest first.
+    pub(super) const fn history(&self) -> &VecDeque<(u64, B256)> {
+        &self.history
+    }
+
+    /// The period by the clock.
+    pub(super) fn wall_period(&self, now_ms: u64) -> u64 {
+        self.spec.period_at(slot_at(&self.spec, now_ms))
+    }
+
+    /// What the client is doing.
+    pub(super) fn phase(&self, now_ms: u64) -> Phase {
+        if self.halted {
+            return Phase::Halted;
+        }
+        let since_ms = now_ms.saturating_sub(self.progress_ms);
+        let patience =
+            STALL_EPOCHS.saturating_mul(self.spec.preset.slots_per_epoch).saturating_mul(self.spec.slot_ms);
+        if since_ms > patience {
+            return Phase::Stalled { since_ms, why: self.why.clone() };
+        }
+        let Some(store) = &self.store else { return Phase::Bootstrapping };
+        let target = self.wall_period(now_ms);
+        if !self.synced || behind(store, target).is_some() {
+            return Phase::CatchingUp { period: store.current_period(), target };
+        }
+        Phase::Following
+    }
+
+    /// Whether an update finalizes what excludes something finalized before.
+    fn conflict<T: Claim>(&self, update: &Verified<T>, short: &FinalityUpdate) -> Option<Conflict> {
+        let theirs = update.finalized()?;
+        let conflict = |slot, ours, our_proof: Option<&FinalityUpdate>| Conflict {
+            slot,
+            ours,
+            theirs: theirs.root(),
+            our_proof: our_proof.cloned(),
+            their_proof: short.clone(),
+        };
+        if let Some(evidence) = self.store.as_ref()?.contradicted_by(update) {
+            return Some(conflict(theirs.slot(), evidence.ours.root(), evidence.our_proof.as_ref()));
+        }
+        let known = self.history.iter().find(|(slot, _)| *slot == theirs.slot());
+        let (slot, ours) = known.filter(|(_, ours)| *ours != theirs.root())?;
+        Some(conflict(*slot, *ours, self.proofs.get(slot)))
+    }
+
+    fn optimistic_moved(&self) -> Vec<Effect> {
+        self.optimistic().map(|header| Effect::Optimistic(Box::new(header.clone()))).into_iter().collect()
+    }
+
+    fn remember(&mut self, slot: u64, root: B256) {
+        if self.history.back().is_none_or(|(last, _)| *last < slot) {
+            self.history.push_back((slot, root));
+        }
+        while self.history.len() > FINALIZED_KEPT {
+            self.history.pop_front();
+        }
+    }
+
+    fn keep_proof(&mut self, slot: u64, update: FinalityUpdate) {
+        self.proofs.insert(slot, update);
+        while self.proofs.len() > FINALIZED_KEPT {
+            self.proofs.pop_first();
+        }
+    }
+
+    /// Looks again in the middle of the next slot, each client at its own moment, when that slot's signatures are in.
+    fn rest(&mut self, now_ms: u64, want: Want) {
+        self.pauses.remove(&want);
+        let next = start_of(&self.spec, slot_at(&self.spec, now_ms).saturating_add(1));
+        let at = next + self.spec.slot_ms / 3 + self.draw(self.spec.slot_ms / 3);
+        if want == Want::Optimistic {
+            self.optimistic_at_ms = at;
+        } else {
+            self.finality_at_ms = at;
+        }
+    }
+
+    fn pause(&mut self, now_ms: u64, want: Want) {
+        let longest = LONGEST_PAUSE_SLOTS.saturating_mul(self.spec.slot_ms).max(1);
+        let failures = self.pauses.get(&want).map_or(0, |pause| pause.failures);
+        let length = FIRST_PAUSE_MS.min(self.spec.slot_ms).saturating_mul(1 << failures.min(16)).min(longest);
+        let until_ms = now_ms.saturating_add(length + self.draw(length / 4));
+        self.pauses.insert(want, Pause { until_ms, failures: failures.saturating_add(1) });
+    }
+
+    /// Somewhere in the first three quarters of what is left of the period, so that a failure leaves time for another try.
+    fn draw_committee_time(&mut self, now_ms: u64) {
+        let end = start_of(&self.spec, self.spec.period_start(self.wall_period(now_ms).saturating_add(1)));
+        self.committee_at_ms = now_ms.saturating_add(self.draw(end.saturating_sub(now_ms) / 4 * 3));
+    }
+
+    /// A number below `bound`, another one each time, the same for the same seed.
+    fn draw(&mut self, bound: u64) -> u64 {
+        self.draws = self.draws.wrapping_add(1);
+        let mut input = [0; 16];
+        input[..8].copy_from_slice(&self.seed.to_be_bytes());
+        input[8..].copy_from_slice(&self.draws.to_be_bytes());
+        let hash = keccak256(input);
+        let word: [u8; 8] = hash[..8].try_into().expect("eight of 32 bytes");
+        if bound == 0 { 0 } else { u64::from_be_bytes(word) % bound }
+    }
+}
+
+/// The period whose update is needed before anything newer can be verified, if the clock has left the known committees behind.
+fn behind(store: &Store, wall_period: u64) -> Option<u64> {
+    let (current, known) = (store.current_period(), u64::from(store.knows_next_committee()));
+    (wall_period > current.saturating_add(known)).then_some(current.saturating_add(known))
+}
+
+/// Without a bootstrap nothing can be told of an update, neither good nor bad.
+const fn nothing_to_check_with(signature_slot: u64) -> Reject {
+    Reject::NothingNew { attested_slot: signature_slot, finalized_slot: 0 }
+}
