@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::state::Keys;
 
 pub mod budget;
+pub mod crowd;
 pub mod score;
 
 /// Which chain is meant.
@@ -291,7 +292,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// Whether no honest source behaves like this, so that it is held against it like an answer that does not verify.
+    /// Whether the source is broken or none of the kind that is wanted, and asking again soon would not help.
     #[must_use]
     pub const fn is_foul(&self) -> bool {
         matches!(self, Self::Malformed(_) | Self::TooLarge { .. } | Self::WrongChain { .. })

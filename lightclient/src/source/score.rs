@@ -9,6 +9,8 @@ use serde::Serialize;
 const FIRST_REST_MS: u64 = 250;
 /// Longest rest, milliseconds.
 const LONGEST_REST_MS: u64 = 60_000;
+/// What cannot be read counts like so many failures in a row: eight seconds of rest.
+const FIRST_BROKEN: u32 = 5;
 /// How long one lie is held against a source, milliseconds; it doubles with every further one, up to a year.
 const FIRST_SHAME_MS: u64 = 24 * 3_600_000;
 /// Longest shame, milliseconds.
@@ -94,6 +96,17 @@ impl Score {
         let rest = FIRST_REST_MS.saturating_mul(1 << self.in_a_row.min(16)).min(LONGEST_REST_MS);
         self.in_a_row = self.in_a_row.saturating_add(1);
         self.rest_until_ms = now_ms.saturating_add(rest);
+    }
+
+    /// It sent something that cannot be read: broken rather than lying, and left alone for longer than one that is silent.
+    pub fn broken(&mut self, now_ms: u64, waited_ms: u64) {
+        self.in_a_row = self.in_a_row.max(FIRST_BROKEN);
+        self.failed(now_ms, waited_ms);
+    }
+
+    /// It wants to be left alone for `wait_ms`, which is no fault.
+    pub fn asked_to_wait(&mut self, now_ms: u64, wait_ms: u64) {
+        self.rest_until_ms = self.rest_until_ms.max(now_ms.saturating_add(wait_ms));
     }
 
     /// Another source answered first while this one had not answered for `waited_ms`.
