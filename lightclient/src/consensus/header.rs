@@ -81,6 +81,26 @@ impl Header {
         }
     }
 
+    /// Root of the execution header that the block's body holds; from Gloas on the hash of an execution block (consensus-specs
+    /// `get_lc_execution_root`). None before Capella, and where a branch is too short. Trust it only if the header is consistent.
+    #[must_use]
+    pub fn execution_root(&self, spec: &ChainSpec) -> Option<B256> {
+        let fork = spec.fork_at_slot(self.beacon.slot);
+        let outer = merkle::block_hash_gindex(fork)?;
+        match &self.exec {
+            ExecAnchor::None => None,
+            ExecAnchor::Full(header) => Some(header.root(fork)),
+            ExecAnchor::HashOnly(hash) if fork >= Fork::Gloas => Some(*hash),
+            ExecAnchor::HashOnly(hash) => {
+                let inner = merkle::depth(outer) - merkle::depth(merkle::EXECUTION_PAYLOAD_GINDEX);
+                let start = self.exec_branch.len().checked_sub(merkle::depth(outer))?;
+                let branch = self.exec_branch.get(start..start + inner)?;
+                let gindex = (1 << inner) | (outer & ((1 << inner) - 1));
+                merkle::branch_root(*hash, branch, gindex)
+            }
+        }
+    }
+
     fn has_block_hash(&self, hash: B256, fork: Fork) -> bool {
         match merkle::block_hash_gindex(fork) {
             None => hash.is_zero() && self.exec_branch.iter().all(B256::is_zero),
