@@ -11,7 +11,7 @@ use alloy_primitives::B256;
 use serde::Serialize;
 use thiserror::Error;
 
-use super::clock::start_of;
+use super::clock::{self, ClockBehind, start_of};
 use crate::forks::ChainSpec;
 
 /// Oldest checkpoint by default. The weak-subjectivity period with at least 8.4 million ETH staked is 15.7 days (consensus-specs
@@ -85,6 +85,9 @@ pub enum CheckpointError {
         /// Slot under the root.
         found: u64,
     },
+    /// It is of a slot that has not come by this machine's clock.
+    #[error("checkpoint: {0}")]
+    Clock(#[from] ClockBehind),
     /// Nothing was compiled in.
     #[error("this program was built without a checkpoint for {network}: give one, as 0xROOT or 0xROOT@SLOT")]
     NoneBuiltIn {
@@ -157,11 +160,12 @@ fn find(all: &str, network: &str) -> Option<Checkpoint> {
 }
 
 impl Freshness {
-    /// Whether a block of this slot is young enough to begin with.
+    /// Whether a block of this slot is young enough to begin with, and has been at all.
     ///
     /// # Errors
-    /// [`CheckpointError::TooOld`], also where not strict: the caller decides what becomes of it.
+    /// [`CheckpointError::Clock`]; [`CheckpointError::TooOld`], also where not strict: the caller decides what becomes of it.
     pub fn check(&self, spec: &ChainSpec, root: B256, slot: u64, now_ms: u64) -> Result<(), CheckpointError> {
+        clock::check(spec, now_ms, slot)?;
         let age = Duration::from_millis(now_ms.saturating_sub(start_of(spec, slot)));
         if age > self.max_age {
             return Err(CheckpointError::TooOld { root, slot, age, max_age: self.max_age });
@@ -237,9 +241,10 @@ mod tests {
     }
 
     #[test]
-    fn a_checkpoint_of_the_future_is_not_old() {
+    fn a_checkpoint_of_the_future_convicts_the_clock() {
         let spec = ChainSpec::mainnet();
-        assert_eq!(Freshness::default().check(&spec, A, 100, 0), Ok(()));
+        let error = Freshness::default().check(&spec, A, 100, 0).unwrap_err();
+        assert_eq!(error, CheckpointError::Clock(ClockBehind { wall_slot: 0, signed_slot: 100 }));
     }
 
     #[test]

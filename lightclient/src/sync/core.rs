@@ -72,6 +72,8 @@ pub(super) enum Effect {
     Save,
     /// Two histories are validly finalized; nothing is followed any more.
     Conflict(Box<Conflict>),
+    /// An old checkpoint is used, as configured.
+    Old(CheckpointError),
     /// The answer was true and brought nothing.
     Nothing,
 }
@@ -301,13 +303,18 @@ impl Core {
     fn begin(&mut self, now_ms: u64, store: Store) -> Result<Vec<Effect>, CheckpointError> {
         let header = store.finalized().clone();
         let fresh = self.freshness.check(&self.spec, header.root(), header.slot(), now_ms);
-        if self.freshness.strict {
-            fresh?;
+        let mut effects = Vec::new();
+        match fresh {
+            Err(old @ CheckpointError::TooOld { .. }) if !self.freshness.strict => {
+                effects.push(Effect::Old(old))
+            }
+            judged => judged?,
         }
         self.remember(header.slot(), header.root());
         self.install(now_ms, store);
         self.progress_ms = now_ms;
-        Ok(vec![Effect::Finalized(Box::new(header))])
+        effects.push(Effect::Finalized(Box::new(header)));
+        Ok(effects)
     }
 
     fn install(&mut self, now_ms: u64, store: Store) {

@@ -142,9 +142,7 @@ impl Shared {
         let state = match self.prove_block(Layer::L2, block, root, &keys).await {
             Ok(state) => state,
             Err(ReadError::Nobody(error)) => match anchor.assertion {
-                Some(assertion) => {
-                    self.bundled(assertion, block, root, &keys).await.map_err(|_| error)?
-                }
+                Some(assertion) => self.bundled(assertion, block, root, &keys).await.map_err(|_| error)?,
                 None => return Err(error.into()),
             },
             Err(other) => return Err(other),

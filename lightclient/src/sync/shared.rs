@@ -197,6 +197,7 @@ impl Shared {
     async fn perform(&self, effect: Effect) -> bool {
         match effect {
             Effect::Nothing => return false,
+            Effect::Old(error) => self.raise(Alarm::OldCheckpoint(error.to_string())),
             Effect::Save => self.save().await,
             Effect::Optimistic(header) => self.tell(Event::Optimistic(self.head(&header))),
             Effect::Finalized(header) => {
@@ -466,11 +467,10 @@ fn check_age(
     alarms: &mut BTreeMap<&'static str, Alarm>,
 ) -> Result<(), CheckpointError> {
     match config.freshness.check(&config.spec, root, slot, now_ms) {
-        Err(error) if config.freshness.strict => Err(error),
-        Err(error) => {
+        Err(error @ CheckpointError::TooOld { .. }) if !config.freshness.strict => {
             alarms.insert("old_checkpoint", Alarm::OldCheckpoint(error.to_string()));
             Ok(())
         }
-        Ok(()) => Ok(()),
+        judged => judged,
     }
 }
