@@ -6,6 +6,7 @@
 
 pub mod endpoint;
 pub mod fallback;
+pub mod introduce;
 pub mod link;
 pub mod pace;
 pub mod raw;
@@ -19,7 +20,9 @@ mod fault;
 mod frame;
 mod gate;
 mod half;
+mod opener;
 mod serve;
+mod sight;
 mod tls;
 mod wire;
 
@@ -29,6 +32,7 @@ pub use fallback::Fallback;
 pub use fault::MediaError;
 pub use frame::Floor;
 pub use gate::Bounds;
+pub use introduce::Introducer;
 pub use pace::Congestion;
 pub use serve::{IncomingOffer, Reply};
 

@@ -66,6 +66,8 @@ pub enum Unchanged {
 pub struct RosterView {
     /// The records, this node's own among them, in the order of their keys.
     pub records: Vec<Arc<NodeRecord>>,
+    /// Those who relay for others and so have public addresses, in the order of their keys.
+    pub relays: Vec<PeerKey>,
 }
 
 impl RosterView {
@@ -171,7 +173,14 @@ impl Roster {
     #[must_use]
     pub fn view(&self, now_ms: u64) -> RosterView {
         let valid = self.iter().filter(|verified| verified.record().expires.saturating_mul(1000) > now_ms);
-        RosterView { records: valid.map(|verified| verified.record().clone()).collect() }
+        let mut view = RosterView::default();
+        for verified in valid {
+            view.records.push(verified.record().clone());
+            if verified.reach().relay {
+                view.relays.push(verified.record().peer);
+            }
+        }
+        view
     }
 
     fn replace(&mut self, peer: PeerKey, verified: Verified<NodeRecord>) -> Change {

@@ -189,6 +189,7 @@ enum Command {
     Want(PeerKey),
     Unwant(PeerKey),
     Dial(Multiaddr),
+    MediaSeenAt(Vec<SocketAddr>),
     Leave(oneshot::Sender<()>),
 }
 
@@ -312,6 +313,11 @@ impl Control {
     /// Dials an address once.
     pub async fn dial(&self, addr: Multiaddr) {
         self.ask(Command::Dial(addr)).await;
+    }
+
+    /// Adds addresses at which others see this node's media port through its NAT to its record, in place of those before.
+    pub async fn media_seen_at(&self, addrs: Vec<SocketAddr>) {
+        self.ask(Command::MediaSeenAt(addrs)).await;
     }
 
     /// Tells the mesh that this node leaves, and leaves. Resolves when it has.

@@ -249,7 +249,8 @@ pub(crate) fn decode_key(bytes: &[u8]) -> Result<PeerKey, Refused> {
     bytes.try_into().map(PeerKey).map_err(|_| Refused::Malformed("a key that is not 32 bytes"))
 }
 
-fn encode_addr(addr: &SocketAddr) -> Bytes {
+/// Puts an address on the wire.
+pub(crate) fn encode_addr(addr: &SocketAddr) -> Bytes {
     let mut out = Vec::with_capacity(18);
     match addr.ip() {
         IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
@@ -259,7 +260,8 @@ fn encode_addr(addr: &SocketAddr) -> Bytes {
     out.into()
 }
 
-fn decode_addrs(list: &[Bytes]) -> Result<Vec<SocketAddr>, Refused> {
+/// Reads at most four addresses from the wire.
+pub(crate) fn decode_addrs(list: &[Bytes]) -> Result<Vec<SocketAddr>, Refused> {
     if list.len() > NodeRecord::MAX_ADDRS {
         return Err(Refused::Malformed("more than 4 addresses of a plane"));
     }

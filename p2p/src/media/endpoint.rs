@@ -17,13 +17,17 @@ use tokio::sync::mpsc;
 
 use super::ask::{Answers, Ended, Patience, Steps, ask};
 use super::fault::{Code, MediaError};
-use super::frame::Floor;
+use super::frame::{Floor, read_frame, write_frame};
 use super::gate::{AddressPermit, Bounds, Gate, Knock};
 use super::half::{Sink, Source, no_longer_than};
+use super::introduce::Introduce;
 use super::link::{Dial, Links};
+use super::opener::Opener;
 use super::pace::Congestion;
 use super::serve::{Door, IncomingOffer};
+use super::sight::{Sightings, decode_seen, encode_seen};
 use super::tls::{ResetKey, Tls, peer_of};
+use super::wire::proto;
 use crate::identity::Identity;
 
 /// How a media endpoint behaves. The default suits a node on the open Internet.
@@ -70,6 +74,8 @@ pub struct MediaEndpoint(Arc<Inner>);
 struct Inner {
     quic: quinn::Endpoint,
     links: Links,
+    sightings: Arc<Sightings>,
+    opener: Opener,
     offers: tokio::sync::Mutex<mpsc::Receiver<IncomingOffer>>,
     config: MediaConfig,
 }
@@ -84,6 +90,8 @@ const SPARE_STREAMS: usize = 48;
 const FIRST_RTT: Duration = Duration::from_millis(150);
 /// Length of a connection id, bytes.
 const CONNECTION_ID: usize = 8;
+/// How long a peer has for saying where it sees this node.
+const SIGHTING: Duration = Duration::from_secs(5);
 /// How long closing waits for peers to hear of it.
 const GOODBYE: Duration = Duration::from_secs(1);
 
@@ -101,8 +109,10 @@ impl MediaEndpoint {
         let (offers_in, offers) = mpsc::channel(config.bounds.waiting);
         let door = Door { gate: Gate::new(config.bounds), floor: config.floor, offers: offers_in };
         tokio::spawn(listen(quic.clone(), door, config.handshake));
+        let (sightings, opener) = (dialler.sightings.clone(), dialler.opener.clone());
         let links = Links::new(Arc::new(dialler));
-        Ok(Self(Arc::new(Inner { quic, links, offers: tokio::sync::Mutex::new(offers), config })))
+        let offers = tokio::sync::Mutex::new(offers);
+        Ok(Self(Arc::new(Inner { quic, links, sightings, opener, offers, config })))
     }
 
     /// Where it listens.
@@ -147,6 +157,29 @@ impl MediaEndpoint {
     pub fn sent_and_lost(&self, peer: PeerKey) -> Option<(u64, u64)> {
         let stats = self.0.links.live(peer)?.stats();
         Some((stats.udp_tx.bytes, stats.path.lost_bytes))
+    }
+
+    /// Where those to whom this node has dialled agree to see its media port: behind a NAT, what others can be told.
+    #[must_use]
+    pub fn seen_at(&self) -> Vec<SocketAddr> {
+        self.0.sightings.agreed(|peer| self.0.links.live(peer).is_some())
+    }
+
+    /// Makes sure that there is a connection to `peer`, and that it does not count as idle.
+    pub(crate) async fn touch(&self, peer: PeerKey, addrs: &[SocketAddr]) {
+        if let Err(error) = self.0.links.get(peer, addrs).await {
+            tracing::debug!(?peer, %error, "a public node sees nothing of this one");
+        }
+    }
+
+    /// From now on, peers that cannot be dialled are met through `introduce`. The first one stays.
+    pub(crate) fn introduced_by(&self, introduce: Arc<dyn Introduce>) {
+        self.0.links.introduced_by(introduce);
+    }
+
+    /// Opens this node's NAT.
+    pub(crate) fn opener(&self) -> Opener {
+        self.0.opener.clone()
     }
 
     /// Takes nothing new and says goodbye to everybody.
@@ -220,6 +253,8 @@ pub(crate) struct Dialler {
     tls: Arc<Tls>,
     transport: Arc<quinn::TransportConfig>,
     limit: Duration,
+    sightings: Arc<Sightings>,
+    opener: Opener,
 }
 
 impl Dial for Dialler {
@@ -228,7 +263,7 @@ impl Dial for Dialler {
         peer: PeerKey,
         addr: SocketAddr,
     ) -> BoxFuture<'static, Result<quinn::Connection, MediaError>> {
-        let (quic, limit) = (self.quic.clone(), self.limit);
+        let (quic, limit, sightings) = (self.quic.clone(), self.limit, self.sightings.clone());
         let config = self.tls.client(peer).map(|crypto| {
             let mut config = quinn::ClientConfig::new(Arc::new(crypto));
             config.transport_config(self.transport.clone());
@@ -240,9 +275,40 @@ impl Dial for Dialler {
             let connecting = quic
                 .connect_with(config, addr, "livemesh")
                 .map_err(|e| MediaError::Unreachable(e.to_string()))?;
-            no_longer_than(limit, "the handshake", async { Ok(connecting.await?) }).await
+            let connection = no_longer_than(limit, "the handshake", async { Ok(connecting.await?) }).await?;
+            tokio::spawn(be_told(connection.clone(), peer, sightings));
+            Ok(connection)
         }
         .boxed()
+    }
+}
+
+/// Waits for what the peer that was dialled says at once: where it sees this node.
+async fn be_told(connection: quinn::Connection, peer: PeerKey, sightings: Arc<Sightings>) {
+    let told = async {
+        let mut recv = connection.accept_uni().await?;
+        let frame = read_frame::<_, proto::Seen>(&mut recv, SIGHTING).await?;
+        decode_seen(frame.ok_or_else(|| MediaError::Protocol("an empty stream".into()))?)
+    };
+    match no_longer_than(SIGHTING, "being told where one is seen", told).await {
+        Ok(at) => sightings.saw(peer, at),
+        Err(error) => tracing::debug!(?peer, %error, "not told where this node is seen"),
+    }
+}
+
+/// Tells a peer that has dialled where it is seen.
+async fn tell(connection: quinn::Connection) {
+    let frame = encode_seen(connection.remote_address());
+    let said = async {
+        let mut send = connection.open_uni().await?;
+        write_frame(&mut send, &frame).await?;
+        drop(send.finish());
+        // Whoever has gone needs nothing more; the stream would be reset if it were dropped before.
+        drop(send.stopped().await);
+        Ok(())
+    };
+    if let Err(error) = no_longer_than(SIGHTING, "saying where a peer is seen", said).await {
+        tracing::debug!(%error, "a peer was not told where it is seen");
     }
 }
 
@@ -287,6 +353,7 @@ async fn welcome(
         connection.close(Code::TooMany.var(), b"too many connections of this peer");
         return Err(MediaError::Protocol("too many connections of one peer".into()));
     };
+    tokio::spawn(tell(connection.clone()));
     loop {
         let (send, recv) = connection.accept_bi().await?;
         let door = door.clone();
@@ -308,12 +375,16 @@ pub(crate) fn quic(
     let socket = socket(addr, config.socket_buffer).map_err(|e| cannot(e.to_string()))?;
     let crypto = Arc::new(tls.server().map_err(|e| cannot(e.to_string()))?);
     let mut server = quinn::ServerConfig::with_crypto(crypto);
-    server.transport_config(Arc::new(transport(config, config.bounds.streams_per_peer + SPARE_STREAMS)));
+    let streams = Streams { both_ways: config.bounds.streams_per_peer + SPARE_STREAMS, one_way: 0 };
+    server.transport_config(Arc::new(transport(config, streams)));
     server.max_incoming(config.bounds.handshakes * 2);
+    let opener = Opener::new(socket.try_clone().map_err(|e| cannot(e.to_string()))?);
     let quic =
         quinn::Endpoint::new(endpoint_config(identity), Some(server), socket, Arc::new(quinn::TokioRuntime))
             .map_err(|e| cannot(e.to_string()))?;
-    Ok(Dialler { quic, tls, transport: Arc::new(transport(config, 0)), limit: config.handshake })
+    // Whoever is dialled may only say where it sees this node.
+    let transport = Arc::new(transport(config, Streams { both_ways: 0, one_way: 1 }));
+    Ok(Dialler { quic, tls, transport, limit: config.handshake, sightings: Arc::default(), opener })
 }
 
 /// A UDP socket with buffers for a burst of segments, on both IP families when asked for any address of IPv6.
@@ -359,12 +430,18 @@ impl ConnectionIdGenerator for ConnectionIds {
     }
 }
 
-fn transport(config: &MediaConfig, streams: usize) -> quinn::TransportConfig {
+/// Streams that the other side may have open.
+struct Streams {
+    both_ways: usize,
+    one_way: u32,
+}
+
+fn transport(config: &MediaConfig, streams: Streams) -> quinn::TransportConfig {
     let mut transport = quinn::TransportConfig::default();
     let idle = quinn::IdleTimeout::try_from(config.dead_after).unwrap_or(VarInt::from_u32(2000).into());
     transport
-        .max_concurrent_bidi_streams(VarInt::from_u32(u32::try_from(streams).unwrap_or(u32::MAX)))
-        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .max_concurrent_bidi_streams(VarInt::from_u32(u32::try_from(streams.both_ways).unwrap_or(u32::MAX)))
+        .max_concurrent_uni_streams(VarInt::from_u32(streams.one_way))
         .datagram_receive_buffer_size(None)
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW))

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -16,6 +16,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::fault::{Code, MediaError};
+use super::introduce::Introduce;
 
 /// Head start of a peer's first address over its second, and so on (RFC 8305 5 recommends 250 ms).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -35,8 +36,16 @@ pub(crate) trait Dial: Send + Sync + fmt::Debug + 'static {
 /// The connections of this node to those it asks. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Links {
-    dial: Arc<dyn Dial>,
+    ways: Ways,
     table: Arc<Mutex<BTreeMap<PeerKey, Arc<Link>>>>,
+}
+
+/// How connections come about.
+#[derive(Clone)]
+struct Ways {
+    dial: Arc<dyn Dial>,
+    /// For peers that cannot be dialled, once there is somebody who introduces.
+    introduce: Arc<OnceLock<Arc<dyn Introduce>>>,
 }
 
 struct Link {
@@ -49,6 +58,8 @@ struct Link {
 struct Now {
     connection: Option<quinn::Connection>,
     addrs: Vec<SocketAddr>,
+    /// Where the peer was met, if its record does not say so.
+    met_at: Option<SocketAddr>,
     used: Instant,
     keeper: Option<AbortOnDropHandle<()>>,
     /// Why the keeper's last dial failed: requests do not wait for its next one.
@@ -94,7 +105,12 @@ impl Backoff {
 
 impl Links {
     pub(crate) fn new(dial: Arc<dyn Dial>) -> Self {
-        Self { dial, table: Arc::default() }
+        Self { ways: Ways { dial, introduce: Arc::default() }, table: Arc::default() }
+    }
+
+    /// From now on, peers that cannot be dialled are met through `introduce`. The first one stays.
+    pub(crate) fn introduced_by(&self, introduce: Arc<dyn Introduce>) {
+        drop(self.ways.introduce.set(introduce));
     }
 
     /// A live connection to `peer`, dialled only when there is none or it leads to an address that the peer has left.
@@ -112,7 +128,7 @@ impl Links {
             let why = format!("dialled in the background without success so far ({why})");
             return Err(MediaError::unreachable(peer, why));
         }
-        link.connect(self.dial.as_ref()).await
+        link.connect(&self.ways).await
     }
 
     /// Keeps a connection to `peer` until [`Links::forget`]: dialled now and whenever it is lost.
@@ -121,7 +137,7 @@ impl Links {
         link.learn(addrs);
         let mut now = link.now();
         if now.keeper.is_none() {
-            let keeper = keep(Arc::downgrade(&link), self.dial.clone());
+            let keeper = keep(Arc::downgrade(&link), self.ways.clone());
             now.keeper = Some(AbortOnDropHandle::new(tokio::spawn(keeper)));
         }
     }
@@ -149,6 +165,7 @@ impl Links {
             let now = Now {
                 connection: None,
                 addrs: Vec::new(),
+                met_at: None,
                 used: Instant::now(),
                 keeper: None,
                 failing: None,
@@ -186,9 +203,9 @@ impl fmt::Debug for Links {
 }
 
 /// Connects whenever there is no connection, for as long as the link exists.
-async fn keep(link: std::sync::Weak<Link>, dial: Arc<dyn Dial>) {
+async fn keep(link: std::sync::Weak<Link>, ways: Ways) {
     while let Some(link) = link.upgrade() {
-        let connected = link.connect(dial.as_ref()).await;
+        let connected = link.connect(&ways).await;
         let pause = link.dialling.lock().await.wait(Instant::now()).map(|(left, _)| left);
         drop(link);
         match connected {
@@ -219,7 +236,7 @@ impl Link {
         now.failing.clone().filter(|_| now.keeper.is_some())
     }
 
-    async fn connect(&self, dial: &dyn Dial) -> Result<quinn::Connection, MediaError> {
+    async fn connect(&self, ways: &Ways) -> Result<quinn::Connection, MediaError> {
         let mut backoff = self.dialling.lock().await;
         let (addrs, old) = {
             let now = self.now();
@@ -239,11 +256,12 @@ impl Link {
             let why = format!("dialled before without success ({why}), next try in {} ms", left.as_millis());
             return Err(MediaError::unreachable(self.peer, why));
         }
-        match race(dial, self.peer, &addrs).await {
+        match ways.reach(self.peer, &addrs).await {
             Ok(fresh) => {
                 backoff.reset();
                 let mut now = self.now();
                 (now.connection, now.failing) = (Some(fresh.clone()), None);
+                now.met_at = Some(fresh.remote_address()).filter(|at| !addrs.contains(at));
                 drop(now);
                 if let Some(old) = old {
                     old.close(Code::Done.var(), b"replaced");
@@ -278,7 +296,43 @@ impl Link {
 
 fn usable(now: &Now) -> Option<quinn::Connection> {
     let live = now.connection.as_ref().filter(|c| c.close_reason().is_none())?;
-    now.addrs.contains(&live.remote_address()).then(|| live.clone())
+    let at = live.remote_address();
+    (now.addrs.contains(&at) || now.met_at == Some(at)).then(|| live.clone())
+}
+
+// === impl Ways ===
+
+impl Ways {
+    /// Connects to `peer` at one of `addrs`; where they do not answer at once, at the place where it can be met.
+    async fn reach(&self, peer: PeerKey, addrs: &[SocketAddr]) -> Result<quinn::Connection, MediaError> {
+        let dialled = race(self.dial.as_ref(), peer, addrs);
+        let Some(introduce) = self.introduce.get() else { return dialled.await };
+        let met = async {
+            sleep(STAGGER * (addrs.len() as u32 + 1)).await;
+            let places = introduce.introduce(peer).await.map_err(MediaError::Unreachable)?;
+            tracing::debug!(?peer, ?places, "introduced");
+            race(self.dial.as_ref(), peer, &places).await
+        };
+        tokio::pin!(dialled, met);
+        tokio::select! {
+            dialled = &mut dialled => match dialled {
+                Err(MediaError::Unreachable(why)) => met.await.map_err(|e| both(&why, &e)),
+                answer => answer,
+            },
+            met = &mut met => match met {
+                Err(MediaError::Unreachable(why)) => dialled.await.map_err(|e| both(&why, &e)),
+                answer => answer,
+            },
+        }
+    }
+}
+
+/// What kept both ways from leading anywhere.
+fn both(one: &str, other: &MediaError) -> MediaError {
+    match other {
+        MediaError::Unreachable(other) => MediaError::Unreachable(format!("{one}; {other}")),
+        says_no => says_no.clone(),
+    }
 }
 
 /// Dials all addresses, each a little later than the one before it; the first to answer wins.

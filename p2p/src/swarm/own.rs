@@ -24,6 +24,8 @@ pub(crate) struct Facts {
     pub(crate) draft: RecordDraft,
     pub(crate) external: Vec<SocketAddr>,
     pub(crate) listening: Vec<SocketAddr>,
+    /// Where others see the media port through this node's NAT.
+    pub(crate) media_seen: Vec<SocketAddr>,
     pub(crate) reach: Reach,
 }
 
@@ -120,19 +122,26 @@ impl Own {
     }
 }
 
-/// The media plane's addresses; one on an unspecified IP is at every IP at which the control plane is.
+/// The media plane's addresses; one on an unspecified IP is at every IP at which the control plane is. Those seen through a
+/// NAT come last: a neighbour behind the same one is sooner at the others.
 fn media_addrs(facts: &Facts) -> Vec<SocketAddr> {
     let at = advertised(&facts.external, &facts.listening, NodeRecord::MAX_ADDRS);
     let mut out: Vec<SocketAddr> = Vec::new();
+    let room = NodeRecord::MAX_ADDRS - facts.media_seen.len().min(NodeRecord::MAX_ADDRS);
     for media in &facts.draft.media {
         let fits = |control: &&SocketAddr| control.is_ipv4() == media.is_ipv4() || media.is_ipv6();
         let everywhere = at.iter().filter(fits).map(|control| SocketAddr::new(control.ip(), media.port()));
         let expanded: Vec<SocketAddr> =
             if media.ip().is_unspecified() { everywhere.collect() } else { vec![*media] };
         for addr in expanded.into_iter().filter(|addr| addr.port() != 0) {
-            if !out.contains(&addr) && out.len() < NodeRecord::MAX_ADDRS {
+            if !out.contains(&addr) && out.len() < room {
                 out.push(addr);
             }
+        }
+    }
+    for seen in facts.media_seen.iter().take(NodeRecord::MAX_ADDRS) {
+        if !out.contains(seen) {
+            out.push(*seen);
         }
     }
     out
@@ -200,5 +209,18 @@ mod tests {
         let signed = own.renew(NOW, PERIOD, 0.5).unwrap().unwrap();
         let media = signed.verify("t", NOW).unwrap().record().media.clone();
         assert_eq!(media, ["127.0.0.1:99".parse().unwrap(), "10.0.0.1:98".parse().unwrap()]);
+    }
+
+    #[test]
+    fn where_others_see_the_media_port_always_finds_room_and_comes_last() {
+        let mut own = own();
+        let seen: SocketAddr = "203.0.113.9:4936".parse().unwrap();
+        own.change(|facts| {
+            facts.draft.media = (1..=4).map(|n| SocketAddr::from(([10, 0, 0, n], 98))).collect();
+            facts.media_seen = vec![seen];
+        });
+        let signed = own.renew(NOW, PERIOD, 0.5).unwrap().unwrap();
+        let media = signed.verify("t", NOW).unwrap().record().media.clone();
+        assert_eq!((media.len(), media.last()), (NodeRecord::MAX_ADDRS, Some(&seen)));
     }
 }

@@ -211,6 +211,10 @@ impl Mesh {
             }
             Command::Unwant(peer) => self.dialer.unwant(peer),
             Command::Dial(addr) => self.dial(DialOpts::unknown_peer_id().address(addr).build(), None),
+            Command::MediaSeenAt(addrs) => {
+                self.own.change(|facts| facts.media_seen = addrs);
+                self.soon(Duration::ZERO);
+            }
             Command::Leave(_) => {}
         }
     }
