@@ -1,1 +1,171 @@
-//! Reads by the contracts' own bytecode over proven state.
+//! The contracts' own bytecode over proven state: a call or a transaction in, what it returns or why it reverts out. A word
+//! or a piece of code that nobody proved never becomes a result: the run goes on with zeros only to find out what else it
+//! needs, and ends in [`EvmError::Wanted`]. Knows no source; the caller fetches and runs again.
+
+use alloy_primitives::{Address, Bytes, Log, U256};
+use revm::context::result::{EVMError, ExecutionResult};
+use revm::context::{BlockEnv, TxEnv};
+use revm::primitives::TxKind;
+use revm::primitives::hardfork::SpecId;
+use revm::{Context, ExecuteEvm, MainBuilder, MainContext};
+use thiserror::Error;
+
+mod check;
+mod getters;
+mod revert;
+mod state;
+
+pub use check::{Agreement, Comparison, cross_check};
+pub use revert::Revert;
+pub use state::{Codes, NoBlockHash, Wanted};
+
+use crate::state::StateView;
+use state::Proven;
+
+/// Gas of a call: what a view of the contracts needs ten times over; bounds time and memory of foreign code.
+pub const CALL_GAS: u64 = 30_000_000;
+
+/// The block that code sees itself in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Env {
+    /// EIP-155 identifier.
+    pub chain_id: u64,
+    /// `block.number`; on Arbitrum the L1 block number that the L2 header carries, not the header's own.
+    pub number: u64,
+    /// `block.timestamp`, seconds since 1970.
+    pub timestamp: u64,
+}
+
+/// A transaction to try.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Transaction {
+    /// Who signs it.
+    pub from: Address,
+    /// Which contract it calls.
+    pub to: Address,
+    /// Wei that it carries.
+    pub value: U256,
+    /// ABI-encoded call.
+    pub data: Bytes,
+    /// Most gas that it may burn. No price is charged for it here; whether `from` can pay it is another question.
+    pub gas_limit: u64,
+}
+
+/// What a transaction would do.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// Gas burnt, after refunds; on Arbitrum without the part for posting data to L1.
+    pub gas: u64,
+    /// What the call returned.
+    pub output: Bytes,
+    /// Events.
+    pub logs: Vec<Log>,
+}
+
+/// Why there is no result.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum EvmError {
+    /// More must be proven: fetch it under the same state root and run again.
+    #[error("{0} are not proven yet: fetch them and run again")]
+    Wanted(Wanted),
+    /// The contract refused.
+    #[error("the contract reverts: {0}")]
+    Reverted(Revert),
+    /// The code ran out of gas or is broken.
+    #[error("the call ends without a result: {0}")]
+    Halted(String),
+    /// No node would take the transaction.
+    #[error("the transaction is not valid: {0}")]
+    Invalid(String),
+    /// The code asks for the hash of an L1 block, which no proof covers.
+    #[error(transparent)]
+    NoBlockHash(#[from] NoBlockHash),
+    /// The output is not what the function returns: another contract, or none, lives there.
+    #[error("{0} does not return what it should: is it the contract that it is taken for?")]
+    Output(Address),
+}
+
+/// What `to` answers to `data` (`eth_call`).
+///
+/// # Errors
+/// [`EvmError`].
+pub fn call(
+    view: &dyn StateView,
+    codes: &Codes,
+    env: Env,
+    to: Address,
+    data: Bytes,
+) -> Result<Bytes, EvmError> {
+    let read = Transaction { from: state::NOBODY, to, value: U256::ZERO, data, gas_limit: CALL_GAS };
+    simulate(view, codes, env, &read).map(|outcome| outcome.output)
+}
+
+/// What a transaction would do if it were the next one.
+///
+/// # Errors
+/// [`EvmError::Reverted`] with the contract's own reason; [`EvmError`] otherwise.
+pub fn simulate(
+    view: &dyn StateView,
+    codes: &Codes,
+    env: Env,
+    tx: &Transaction,
+) -> Result<Outcome, EvmError> {
+    let mut proven = Proven::new(view, codes);
+    let result = run(&mut proven, env, tx);
+    let wanted = proven.into_wanted();
+    if !wanted.is_empty() {
+        return Err(EvmError::Wanted(wanted));
+    }
+    outcome(result?)
+}
+
+fn run(proven: &mut Proven<'_>, env: Env, tx: &Transaction) -> Result<ExecutionResult, EvmError> {
+    let block = BlockEnv {
+        number: U256::from(env.number),
+        beneficiary: state::NOBODY,
+        timestamp: U256::from(env.timestamp),
+        gas_limit: u64::MAX,
+        basefee: 0,
+        ..BlockEnv::default()
+    };
+    let nonce = proven.nonce(tx.from);
+    let tx = TxEnv {
+        caller: tx.from,
+        gas_limit: tx.gas_limit,
+        gas_price: 0,
+        kind: TxKind::Call(tx.to),
+        value: tx.value,
+        data: tx.data.clone(),
+        nonce,
+        chain_id: Some(env.chain_id),
+        ..TxEnv::default()
+    };
+    let context = Context::mainnet()
+        .modify_cfg_chained(|cfg| {
+            cfg.set_spec_and_mainnet_gas_params(SpecId::CANCUN);
+            cfg.chain_id = env.chain_id;
+        })
+        .with_block(block)
+        .with_db(proven);
+    context.build_mainnet().transact(tx).map(|done| done.result).map_err(failure)
+}
+
+fn failure(error: EVMError<NoBlockHash>) -> EvmError {
+    match error {
+        EVMError::Database(no_hash) => no_hash.into(),
+        EVMError::Transaction(why) => EvmError::Invalid(why.to_string()),
+        EVMError::Header(why) => EvmError::Invalid(why.to_string()),
+        EVMError::Custom(why) => EvmError::Halted(why),
+        EVMError::CustomAny(why) => EvmError::Halted(why.to_string()),
+    }
+}
+
+fn outcome(result: ExecutionResult) -> Result<Outcome, EvmError> {
+    match result {
+        ExecutionResult::Success { gas, logs, output, .. } => {
+            Ok(Outcome { gas: gas.tx_gas_used(), output: output.into_data(), logs })
+        }
+        ExecutionResult::Revert { output, .. } => Err(EvmError::Reverted(Revert::decode(&output))),
+        ExecutionResult::Halt { reason, .. } => Err(EvmError::Halted(format!("{reason:?}"))),
+    }
+}

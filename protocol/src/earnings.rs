@@ -82,15 +82,17 @@ pub fn claim(held: Earnings, start: Factors, end: Factors) -> Result<Earnings, A
 }
 
 /// What a claim in round `now` would leave a delegator with (`pendingStake`, `pendingFees`). Only the end falls back to the
-/// last round that has a factor; the start never does.
+/// last round that has a factor; the start never does. An orchestrator's commission is its own at any time, also after it
+/// has claimed in this round.
 ///
 /// # Errors
 /// [`Arithmetic`], where the contract's views panic.
 pub fn pending(claimed: Claimed, accrued: &Accrued, now: Round) -> Result<Earnings, Arithmetic> {
-    if claimed.round >= now {
-        return Ok(claimed.earnings);
-    }
-    let earned = claim(claimed.earnings, accrued.start, accrued.end(now))?;
+    let earned = if claimed.round < now {
+        claim(claimed.earnings, accrued.start, accrued.end(now))?
+    } else {
+        claimed.earnings
+    };
     let own = accrued.commission.unwrap_or_default();
     Ok(Earnings { stake: Lpt(add(earned.stake.0, own.stake.0)?), fees: Wei(add(earned.fees.0, own.fees.0)?) })
 }

@@ -182,9 +182,7 @@ impl Reading<'_> {
     }
 
     fn pending(&self, claimed: Claimed, delegate: Option<Address>) -> Result<Earnings, Unreadable> {
-        let Some(delegate) = delegate.filter(|_| claimed.round < self.round) else {
-            return Ok(claimed.earnings);
-        };
+        let Some(delegate) = delegate else { return Ok(claimed.earnings) };
         let t = slots::transcoder(delegate);
         let (rewarded, paid) =
             (self.words.round(t.last_reward_round())?, self.words.round(t.last_fee_round())?);
