@@ -1,0 +1,18 @@
+//! Bytecode over proven state: small hand-made contracts here; Livepeer's genuine ones, on a chain of their own, when asked
+//! for (`--ignored`, needs npm).
+#![cfg(feature = "evm")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    missing_debug_implementations
+)]
+
+#[path = "evm/genuine.rs"]
+mod genuine;
+#[path = "evm/handmade.rs"]
+mod handmade;
+#[path = "livepeer/world.rs"]
+#[allow(dead_code, reason = "the other tests use the rest")]
+mod world;

@@ -1,0 +1,1 @@
+//! Livepeer's genuine contracts.
