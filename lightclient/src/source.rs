@@ -15,9 +15,16 @@ use thiserror::Error;
 
 use crate::state::Keys;
 
+pub mod beacon;
 pub mod budget;
 pub mod crowd;
+pub mod execution;
+pub mod http;
+mod rpc;
 pub mod score;
+
+#[cfg(test)]
+mod tests;
 
 /// Which chain is meant.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
