@@ -31,7 +31,7 @@ impl ChainSpec {
             "sepolia",
             1_655_733_600,
             b256!("d8ea171f3c94aea21ebc42a1ed61052acf3f9209c00e4efbaaddac09ed9b8078"),
-            |fork| [0x90, 0, 0, 0x69 + fork],
+            |fork| [0x90, 0, 0, if fork == 0 { 0x69 } else { 0x6f + fork }],
             &[0, 50, 100, 56_832, 132_608, 222_464, 272_640, 353_024],
             [274_176, 275_712],
         )
