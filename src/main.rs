@@ -48,7 +48,11 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 fn log_to_stderr(cli: &Cli) -> Result<(), cli::Failure> {
-    let filter = EnvFilter::try_new(&cli.log)?;
+    let mut filter = EnvFilter::try_new(&cli.log)?;
+    if !cli.log.contains("actix") {
+        // A stranger who does not speak HTTP is no error of this node.
+        filter = filter.add_directive("actix_http::h1::dispatcher=off".parse()?);
+    }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match cli.log_format {
         LogFormat::Text => builder.with_target(false).finish().try_init()?,
