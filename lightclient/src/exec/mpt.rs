@@ -158,6 +158,7 @@ impl<'a> Child<'a> {
     }
 }
 
+#[expect(clippy::large_enum_variant, reason = "lives on the stack for one step of a path")]
 enum Node<'a> {
     Branch { children: [Child<'a>; 16], value: &'a [u8] },
     Extension { path: Nibbles<'a>, child: Child<'a> },
