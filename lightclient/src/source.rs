@@ -22,6 +22,7 @@ pub mod execution;
 pub mod http;
 mod rpc;
 pub mod score;
+pub mod wire;
 
 #[cfg(test)]
 mod tests;
