@@ -11,11 +11,13 @@ use revm::{Context, ExecuteEvm, MainBuilder, MainContext};
 use thiserror::Error;
 
 mod check;
+mod frame;
 mod getters;
 mod revert;
 mod state;
 
 pub use check::{Agreement, Comparison, cross_check};
+pub use frame::frame;
 pub use revert::Revert;
 pub use state::{Codes, NoBlockHash, Wanted};
 

@@ -1,6 +1,6 @@
 //! Bytecode over proven state: small hand-made contracts here; Livepeer's genuine ones, on a chain of their own, when asked
 //! for (`--ignored`, needs npm).
-#![cfg(feature = "evm")]
+#![cfg(all(feature = "evm", feature = "net"))]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -9,6 +9,8 @@
     missing_debug_implementations
 )]
 
+#[path = "evm/anvil.rs"]
+mod anvil;
 #[path = "evm/genuine.rs"]
 mod genuine;
 #[path = "evm/handmade.rs"]
