@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy_primitives::{B256, Bytes};
+use lightclient::consensus::FinalityUpdate;
+use lightclient::forks::Fork;
 use lightclient::source::score::Standing;
 use lightclient::source::{Answer, Ask, BeaconClaim, Fault, Source};
 use lightclient::state::{Keys, StateView};
@@ -277,6 +279,23 @@ async fn a_clock_behind_is_convicted_by_signatures_while_running() {
     assert_eq!(alarm.kind(), "clock", "{alarm}");
     assert_eq!(client.status().sources[0].health.lies, 0, "the source is not blamed");
     assert!(finalized(&client) < FINALIZED, "nothing of the future was taken");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_no_signature_covers_does_not_convict_the_clock() {
+    let chain = Chain::captured();
+    let spec = chain.spec.clone();
+    let liar = Replay::twisted("liar", &chain, move |ask, answer| match (ask, answer) {
+        (Ask::Finality, Ok(Answer::Finality(claim))) => {
+            let mut update = FinalityUpdate::decode_ssz(&spec, Fork::Fulu, &claim.bytes).unwrap();
+            update.signature_slot += 40;
+            Ok(Answer::Finality(BeaconClaim { bytes: update.encode_ssz().into(), ..claim }))
+        }
+        (_, answer) => answer,
+    });
+    let client = start(config(&chain, NOW), &[&liar, &Replay::honest("honest", &chain)]);
+    synced(&client).await;
+    assert!(client.status().alarms.is_empty(), "{:?}", client.status().alarms);
 }
 
 #[tokio::test(start_paused = true)]

@@ -33,7 +33,7 @@ pub struct Saved {
     pub consensus: Vec<u8>,
     /// Finalized slots and block roots, oldest first, at most [`FINALIZED_KEPT`]; the last one is what was promised.
     pub finalized: Vec<(u64, B256)>,
-    /// Newest slot that a verified sync-committee signature was made in: no honest clock is far behind it.
+    /// Newest slot whose header a sync committee verifiably signed: no honest clock is far behind it.
     pub newest_signed: u64,
     /// Rollup assertions from the confirmed one on, each as its owner encodes it, oldest first.
     pub assertions: Vec<Vec<u8>>,

@@ -20,6 +20,7 @@ use crate::guard::{self, Guard, GuardError};
 use crate::proven::{Accept, Anchor, Proven, Tier};
 use crate::source::crowd::Refusal;
 use crate::source::{Answer, Ask, Block, Layer, Log};
+use crate::state::{Keys, Missing, ProvenState, StateView};
 
 mod kept;
 
@@ -240,44 +241,51 @@ impl Shared {
     async fn find_way(&self) -> Result<Way, ReadError> {
         let rollup = self.anchors.rollup().ok_or(ReadError::NoRollup)?;
         let l1 = self.l1_block().await?;
-        let mut asked_for = Vec::new();
+        let (mut more, mut sought) = (Keys::new(), Vec::new());
         for _ in 0..MAX_ROUNDS {
-            let state = self
-                .prove_block(Layer::L1, l1.block(), l1.state_root, &rollup.keys(&self.anchors.hashes()))
-                .await?;
+            let mut keys = rollup.keys(&self.anchors.hashes());
+            more.iter().for_each(|(account, slots)| keys.entry(*account).or_default().extend(slots));
+            let state = self.prove_block(Layer::L1, l1.block(), l1.state_root, &keys).await?;
             self.check_pins(rollup, &state)?;
-            let (parent, from_block) = match Path::prove(rollup, &state, &self.anchors.preimages(), l1.number)
-            {
-                Ok(path) => match path.end {
-                    End::Unknown { parent } if !asked_for.contains(&parent) => {
-                        let link = links(&path).last().unwrap_or(&path.confirmed);
-                        let found = self.children(rollup, parent, link.node.first_child, l1.number).await;
-                        asked_for.push(parent);
-                        match found {
-                            Ok(found) => self.anchors.learn(found),
-                            // What is proven so far is still good; the tip is found next time.
-                            Err(_) => return self.way(l1, path).await,
-                        }
-                        continue;
-                    }
-                    End::Unknown { .. } | End::Tip | End::Challenged { .. } | End::TooLong => {
-                        return self.way(l1, path).await;
-                    }
-                },
-                Err(PathError::NoPreimage(hash)) => {
-                    (hash, l1.number.saturating_sub(2 * rollup.confirm_period_blocks))
+            match self.step(rollup, &state, l1.number)? {
+                Step::Arrived(path) => return self.way(l1, path).await,
+                Step::Prove(missing) => missing.ask(&mut more),
+                Step::Preimage(hash) => {
+                    let from = l1.number.saturating_sub(rollup.confirm_period_blocks.saturating_mul(2));
+                    self.anchors.learn(self.preimage(rollup, hash, from, l1.number).await?);
                 }
-                Err(PathError::Missing(_)) => continue,
-                Err(PathError::Guard(GuardError::Missing(_))) => continue,
-                Err(PathError::Guard(alarm)) => return Err(ReadError::Guard(alarm)),
-                Err(other @ (PathError::Layout(_) | PathError::Misplaced { .. })) => {
-                    return Err(ReadError::Path(other));
+                // What is proven so far is good in any case; a child that nobody knows of now is found next time.
+                Step::Child { parent, path, .. } if sought.contains(&parent) => {
+                    return self.way(l1, path).await;
                 }
-            };
-            let found = self.preimage(rollup, parent, from_block, l1.number).await?;
-            self.anchors.learn(found);
+                Step::Child { parent, since, path } => {
+                    sought.push(parent);
+                    match self.children(rollup, parent, since, l1.number).await {
+                        Ok(found) => self.anchors.learn(found),
+                        Err(_) => return self.way(l1, path).await,
+                    }
+                }
+            }
         }
         Err(ReadError::NotYet("the rollup's assertions need more requests than one climb may make"))
+    }
+
+    fn step(&self, rollup: &Rollup, view: &dyn StateView, l1_block: u64) -> Result<Step, ReadError> {
+        match Path::prove(rollup, view, &self.anchors.preimages(), l1_block) {
+            Ok(path) => Ok(match path.end {
+                End::Unknown { parent } => {
+                    let since = links(&path).last().unwrap_or(&path.confirmed).node.first_child;
+                    Step::Child { parent, since, path }
+                }
+                End::Tip | End::Challenged { .. } | End::TooLong => Step::Arrived(path),
+            }),
+            Err(PathError::NoPreimage(hash)) => Ok(Step::Preimage(hash)),
+            Err(PathError::Missing(missing) | PathError::Guard(GuardError::Missing(missing))) => {
+                Ok(Step::Prove(missing))
+            }
+            Err(PathError::Guard(alarm)) => Err(ReadError::Guard(alarm)),
+            Err(other @ (PathError::Layout(_) | PathError::Misplaced { .. })) => Err(ReadError::Path(other)),
+        }
     }
 
     async fn way(&self, l1: L1Block, path: Path) -> Result<Way, ReadError> {
@@ -289,7 +297,7 @@ impl Shared {
         Ok(Way { l1, path, shown })
     }
 
-    fn check_pins(&self, rollup: &Rollup, state: &crate::state::ProvenState) -> Result<(), ReadError> {
+    fn check_pins(&self, rollup: &Rollup, state: &ProvenState) -> Result<(), ReadError> {
         let mut known = lock(&self.anchors.known);
         if known.pins.is_empty() && !rollup.pins.is_empty() {
             known.pins =
@@ -410,6 +418,19 @@ impl Shared {
         }
         Err(last)
     }
+}
+
+/// What a climb needs next.
+enum Step {
+    Arrived(Path),
+    Prove(Missing),
+    Preimage(B256),
+    /// The log of a child of this assertion, made in L1 block `since`; the path so far.
+    Child {
+        parent: B256,
+        since: u64,
+        path: Path,
+    },
 }
 
 /// Reads logs: changed ones are a lie, unfinished and foreign ones are passed over.

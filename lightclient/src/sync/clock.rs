@@ -30,12 +30,12 @@ pub enum Clock {
 /// The wall clock is behind what a sync committee has already signed.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error(
-    "the clock says slot {wall_slot}, but a verified signature was made in slot {signed_slot}, more than an epoch later: set the clock"
+    "the clock says slot {wall_slot}, but a header of slot {signed_slot} is verifiably signed, more than an epoch later: set the clock"
 )]
 pub struct ClockBehind {
     /// Slot by the wall clock.
     pub wall_slot: u64,
-    /// Slot of the newest verified signature.
+    /// Newest slot whose header is verifiably signed.
     pub signed_slot: u64,
 }
 

@@ -272,22 +272,17 @@ impl Core {
         }
     }
 
-    /// The slot of a signature that verifies but lies in the future by this clock: what convicts the clock.
+    /// The slot of a header that is validly signed and lies in the future by this clock: what convicts the clock. The slot in which it is
+    /// said to have been signed convicts nobody, because no signature covers it.
     pub(super) fn signed_in_future(&self, item: &Item) -> Option<u64> {
-        let store = self.store.as_ref()?;
-        let (signed, verified) = match item {
-            Item::Bootstrap { .. } => return None,
-            Item::Update(update) => {
-                (update.signature_slot, store.verify_update(&self.spec, update, u64::MAX).is_ok())
-            }
-            Item::Finality(update) => {
-                (update.signature_slot, store.verify_finality_update(&self.spec, update, u64::MAX).is_ok())
-            }
-            Item::Optimistic(update) => {
-                (update.signature_slot, store.verify_optimistic_update(&self.spec, update, u64::MAX).is_ok())
-            }
+        let (spec, store) = (&self.spec, self.store.as_ref()?);
+        let verified = match item {
+            Item::Bootstrap { .. } => false,
+            Item::Update(update) => store.verify_update(spec, update, u64::MAX).is_ok(),
+            Item::Finality(update) => store.verify_finality_update(spec, update, u64::MAX).is_ok(),
+            Item::Optimistic(update) => store.verify_optimistic_update(spec, update, u64::MAX).is_ok(),
         };
-        verified.then_some(signed)
+        verified.then(|| item.slot())
     }
 
     /// Takes what was verified.
@@ -353,7 +348,7 @@ impl Core {
     }
 
     fn apply_optimistic(&mut self, now_ms: u64, update: Verified<OptimisticUpdate>) -> Vec<Effect> {
-        let signed = update.get().signature_slot;
+        let signed = update.get().attested.slot();
         let Some(store) = &mut self.store else { return vec![Effect::Nothing] };
         let applied = store.apply(update);
         self.newest_signed = self.newest_signed.max(signed);
@@ -363,7 +358,7 @@ impl Core {
 
     /// Books what an update did.
     fn settle(&mut self, now_ms: u64, want: Want, applied: Applied, update: &FinalityUpdate) -> Vec<Effect> {
-        self.newest_signed = self.newest_signed.max(update.signature_slot);
+        self.newest_signed = self.newest_signed.max(update.attested.slot());
         let mut effects = Vec::new();
         if applied.finalized {
             self.progress_ms = now_ms;

@@ -45,7 +45,7 @@ async fn ask(shared: &Shared, want: Want) {
     match won {
         Ok(won) => {
             let (item, checked) = won.value;
-            shared.crowd.showed(&won.by, item.signature_slot());
+            shared.crowd.showed(&won.by, item.slot());
             shared.take(item, checked).await;
         }
         Err(error) => {
@@ -117,7 +117,7 @@ pub(super) async fn witness(shared: Arc<Shared>) {
             let Ok(answer) = answer else { continue };
             let outcome = match shared.check(Want::Finality, &answer) {
                 Ok((item, checked)) => {
-                    shared.crowd.showed(&by, item.signature_slot());
+                    shared.crowd.showed(&by, item.slot());
                     shared.take(item, checked).await;
                     Outcome::Good
                 }

@@ -116,13 +116,13 @@ pub(super) fn relayed(spec: &ChainSpec, item: &Item) -> (Ask, Answer) {
 }
 
 impl Item {
-    /// The slot in which it was signed; the header's own for a bootstrap.
-    pub(super) fn signature_slot(&self) -> u64 {
+    /// Slot of the header that was signed, or that a root names.
+    pub(super) fn slot(&self) -> u64 {
         match self {
             Self::Bootstrap { bootstrap, .. } => bootstrap.header.slot(),
-            Self::Update(update) => update.signature_slot,
-            Self::Finality(update) => update.signature_slot,
-            Self::Optimistic(update) => update.signature_slot,
+            Self::Update(update) => update.attested.slot(),
+            Self::Finality(update) => update.attested.slot(),
+            Self::Optimistic(update) => update.attested.slot(),
         }
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Shared {
     alarms: Mutex<BTreeMap<&'static str, Alarm>>,
     /// Why there will be no sync, once that is certain.
     refused: Mutex<Option<SyncError>>,
+    /// Items are taken one at a time, so that what is told is told in order.
+    turn: tokio::sync::Mutex<()>,
     phase: watch::Sender<Phase>,
     /// Newest finalized slot that is on disk.
     finalized: watch::Sender<u64>,
@@ -106,6 +108,7 @@ impl Shared {
             origin: Mutex::new(origin),
             alarms: Mutex::new(alarms),
             refused: Mutex::new(None),
+            turn: tokio::sync::Mutex::new(()),
             wishes: Mutex::new(Vec::new()),
             wake: Notify::new(),
             members: Mutex::new(Vec::new()),
@@ -174,6 +177,7 @@ impl Shared {
 
     /// Takes a verified item in: applies it, makes it durable, then tells. Returns whether it brought the client forward.
     pub(super) async fn take(&self, item: Item, checked: Checked) -> bool {
+        let _turn = self.turn.lock().await;
         let now_ms = self.now_ms();
         let effects = self.core().accept(now_ms, checked);
         let effects = match effects {

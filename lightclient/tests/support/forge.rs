@@ -2,6 +2,8 @@
 //! same committee in every period, each of four keys eight times in it.
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
+use std::collections::BTreeMap;
+
 use alloy_primitives::{B256, FixedBytes, keccak256};
 use blst::min_pk::{AggregatePublicKey, AggregateSignature, PublicKey, SecretKey, Signature};
 use lightclient::consensus::{
@@ -22,8 +24,8 @@ pub(crate) struct Forge {
     committee: SyncCommittee,
     /// Makes another history of the same slots.
     pub(crate) salt: u8,
-    /// State root of every execution block.
-    pub(crate) state_root: B256,
+    /// State roots of execution blocks, by the first slot that has each.
+    pub(crate) state_roots: BTreeMap<u64, B256>,
 }
 
 /// A tree in which a few nodes are given; all others are filler.
@@ -75,7 +77,7 @@ impl Forge {
             }],
             blobs: Vec::new(),
         };
-        Self { spec, keys, committee, salt: 1, state_root: B256::repeat_byte(0x55) }
+        Self { spec, keys, committee, salt: 1, state_roots: BTreeMap::new() }
     }
 
     pub(crate) fn time_at(&self, slot: u64) -> u64 {
@@ -88,8 +90,10 @@ impl Forge {
     }
 
     pub(crate) fn exec(&self, slot: u64) -> ExecHeader {
+        let state_root =
+            self.state_roots.range(..=slot).next_back().map(|(_, root)| *root).unwrap_or_default();
         ExecHeader {
-            state_root: self.state_root,
+            state_root,
             block_number: slot,
             timestamp: self.spec.time_at(slot),
             block_hash: keccak256([&slot.to_be_bytes()[..], &[self.salt]].concat()),

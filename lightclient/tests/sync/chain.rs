@@ -1,4 +1,5 @@
 //! The captured chain of six periods and three forks, as sources would serve it.
+#![allow(dead_code, reason = "each test file uses what it needs")]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -26,7 +27,6 @@ pub(crate) struct Chain {
     pub(crate) last: B256,
     answers: BTreeMap<String, (Answer, Answer)>,
     proofs: Vec<Value>,
-    pub(crate) codes: Vec<Bytes>,
 }
 
 fn folder() -> PathBuf {
@@ -66,8 +66,6 @@ impl Chain {
         put("finality".to_owned(), "finality_update", Answer::Finality);
         put("optimistic".to_owned(), "optimistic_update", Answer::Optimistic);
         let proofs = (0..4).map(|n| json(&format!("el_proof_{n}.json"))["proof"].clone()).collect();
-        let code = |n| json(&format!("el_code_{n}.json"))["code"].as_str().map(|code| code.parse().unwrap());
-        let codes = (0..4).filter_map(code).collect();
         let config = fs::read(folder().join("config.json")).unwrap();
         Arc::new(Self {
             spec: ChainSpec::from_config_json(&config, None).unwrap(),
@@ -75,7 +73,6 @@ impl Chain {
             last,
             answers,
             proofs,
-            codes,
         })
     }
 
