@@ -15,7 +15,7 @@ want() {
 }
 
 if ! command -v cargo >/dev/null; then
-    echo "livemesh needs a Rust toolchain (1.90 or later): see https://rustup.rs" >&2
+    echo "livemesh needs a Rust toolchain (1.91 or later): see https://rustup.rs" >&2
     exit 1
 fi
 if ! command -v dpkg-query >/dev/null; then
