@@ -11,10 +11,14 @@
 
 #[path = "evm/anvil.rs"]
 mod anvil;
+#[path = "evm/deploy.rs"]
+mod deploy;
 #[path = "evm/genuine.rs"]
 mod genuine;
 #[path = "evm/handmade.rs"]
 mod handmade;
+#[path = "evm/stage.rs"]
+mod stage;
 #[path = "livepeer/world.rs"]
 #[allow(dead_code, reason = "the other tests use the rest")]
 mod world;

@@ -8,11 +8,19 @@
     missing_debug_implementations
 )]
 
+#[path = "livepeer/crowded.rs"]
+mod crowded;
 #[path = "livepeer/genuine.rs"]
 mod genuine;
 #[path = "livepeer/history.rs"]
 mod history;
+#[path = "livepeer/hostile.rs"]
+mod hostile;
+#[path = "livepeer/slots.rs"]
+mod slots;
 #[path = "livepeer/tampered.rs"]
 mod tampered;
+#[path = "support/tries.rs"]
+mod tries;
 #[path = "livepeer/world.rs"]
 mod world;

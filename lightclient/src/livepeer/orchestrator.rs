@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::contracts::{Contracts, Part};
 use super::layout::bonding_manager as slots;
-use super::words::{Words, join, require, want};
+use super::words::{Words, both, join, require, want};
 use super::{Hint, Unreadable, guard, round, service};
 use crate::state::{Keys, StateView};
 
@@ -112,6 +112,8 @@ pub fn read(
     let activation_round = words.round(t.activation_round())?;
     let deactivation_round = words.round(t.deactivation_round())?;
     let last_reward_round = words.round(t.last_reward_round())?;
+    let (earning_stake, service) =
+        both(words.word(earning(address, round)), service::read(view, contracts, address))?;
     Ok(Orchestrator {
         address,
         round,
@@ -122,7 +124,7 @@ pub fn read(
         in_pool: !words.word(slots::node(address).key())?.is_zero(),
         stake: Lpt(words.word(d.delegated())?),
         own_stake,
-        earning_stake: Lpt(words.word(earning(address, round))?),
+        earning_stake: Lpt(earning_stake),
         reward_cut: words.number(t.reward_cut())?,
         fee_share: words.number(t.fee_share())?,
         last_reward_round,
@@ -131,6 +133,6 @@ pub fn read(
         unclaimed_rewards: Lpt(words.word(t.cumulative_rewards())?),
         unclaimed_fees: Wei(words.word(t.cumulative_fees())?),
         reward_caller: words.address(slots::reward_caller(address))?,
-        service_uri: service::read(view, contracts, address)?.uri,
+        service_uri: service.uri,
     })
 }

@@ -69,6 +69,18 @@ pub(super) fn require(view: &dyn StateView, keys: &Keys) -> Result<(), Unreadabl
     if wanted.is_empty() { Ok(()) } else { Err(Unreadable::Wanted(wanted)) }
 }
 
+/// Two parts of a read that do not wait for each other: what either wants is fetched together.
+pub(super) fn both<A, B>(a: Result<A, Unreadable>, b: Result<B, Unreadable>) -> Result<(A, B), Unreadable> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (Err(mut a), Err(b)) => {
+            a.join(b);
+            Err(a)
+        }
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+    }
+}
+
 impl From<Missing> for Unreadable {
     fn from(missing: Missing) -> Self {
         let mut keys = Keys::new();

@@ -1,5 +1,5 @@
-//! A chain of one process on loopback, and Livepeer's contracts of 2022 on it, from npm: installed once below the target
-//! directory, started for one test, ended with it.
+//! A chain of one process on loopback, from npm: installed once below the target directory, started for one test, ended with
+//! it; and what can be proven of its newest block.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -7,30 +7,15 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use alloy_primitives::{Address, B256, Bytes, U256};
-use alloy_sol_types::{SolCall, SolValue, sol};
+use alloy_sol_types::SolCall;
 use lightclient::exec::header::ExecHeader;
 use lightclient::exec::proof::{AccountProof, verify};
-use lightclient::livepeer::layout::controller;
-use lightclient::livepeer::{Contracts, Part, Target};
 use lightclient::state::{Account, Keys, Missing, ProvenState, StateView};
 use serde_json::{Value, json};
 
 const PACKAGES: [&str; 2] = ["@livepeer/sdk@1.0.1-alpha.10", "@foundry-rs/anvil@1.7.1"];
-const ABIS: &str = "node_modules/@livepeer/sdk/abis/contracts";
+pub const ABIS: &str = "node_modules/@livepeer/sdk/abis/contracts";
 const BINARY: &str = "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil";
-
-sol! {
-    function setContractInfo(bytes32 id, address contractAddress, bytes20 gitCommitHash) external;
-    function unpause() external;
-    function setUnbondingPeriod(uint64 period) external;
-    function setNumActiveTranscoders(uint256 number) external;
-    function setRoundLength(uint256 length) external;
-    function setRoundLockAmount(uint256 amount) external;
-    function setUnlockPeriod(uint256 period) external;
-    function setTicketValidityPeriod(uint256 period) external;
-    function grantRole(bytes32 role, address account) external;
-    function mint(address to, uint256 amount) external;
-}
 
 pub struct Anvil {
     child: Child,
@@ -159,7 +144,7 @@ impl Anvil {
         self.rpc("eth_getCode", &json!([address, "latest"])).unwrap().as_str().unwrap().parse().unwrap()
     }
 
-    fn deploy(&self, code: &[u8]) -> Address {
+    pub fn deploy(&self, code: &[u8]) -> Address {
         let receipt = self.send(self.accounts[0], None, code, U256::ZERO);
         receipt["contractAddress"].as_str().unwrap().parse().unwrap()
     }
@@ -201,107 +186,5 @@ impl StateView for Proofs<'_> {
     fn storage(&self, account: Address, slot: B256) -> Result<U256, Missing> {
         let found = self.batches.iter().find_map(|batch| batch.storage(account, slot).ok());
         found.ok_or(Missing::Slot { account, slot })
-    }
-}
-
-/// Livepeer's contracts on the chain.
-pub struct Deployed {
-    pub contracts: Contracts,
-    pub token: Address,
-}
-
-struct Artifacts<'a>(&'a Path);
-
-impl Artifacts<'_> {
-    /// Creation code of a contract, linked to the library where it wants it, with its constructor's arguments.
-    fn code(&self, path: &str, library: Address, arguments: &[u8]) -> Vec<u8> {
-        let file = self.0.join(ABIS).join(format!("{path}.json"));
-        let artifact: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-        let mut code = artifact["bytecode"].as_str().unwrap().trim_start_matches("0x").to_owned();
-        for library_links in artifact["linkReferences"].as_object().unwrap().values() {
-            for link in library_links["SortedDoublyLL"].as_array().unwrap() {
-                let start = 2 * link["start"].as_u64().unwrap() as usize;
-                code.replace_range(start..start + 40, &alloy_primitives::hex::encode(library));
-            }
-        }
-        let mut code = alloy_primitives::hex::decode(code).unwrap();
-        code.extend_from_slice(arguments);
-        code
-    }
-}
-
-/// Deploys and connects everything; rounds of 50 blocks, a pool of at most four.
-pub fn deploy(anvil: &Anvil, place: &Path) -> Deployed {
-    let (artifacts, owner) = (Artifacts(place), anvil.accounts[0]);
-    let plain = |path: &str, arguments: &[u8]| anvil.deploy(&artifacts.code(path, Address::ZERO, arguments));
-    let registry = plain("Controller.sol/Controller", &[]);
-    let register = |name: &str, address: Address| {
-        let info = setContractInfoCall {
-            id: controller::id(name),
-            contractAddress: address,
-            gitCommitHash: [0; 20].into(),
-        };
-        anvil.call(owner, registry, &info);
-    };
-    let token = plain("token/LivepeerToken.sol/LivepeerToken", &[]);
-    let inflation = (registry, U256::from(500_000), U256::from(20_000), U256::from(500_000_000)).abi_encode();
-    let minter = plain("token/Minter.sol/Minter", &inflation);
-    let library = plain("libraries/SortedDoublyLL.sol/SortedDoublyLL", &[]);
-    let cache = Address::repeat_byte(0xca);
-    // The contracts of 2022 come without the cache of the supply on L1: one that answers zero takes its place.
-    anvil.rpc("anvil_setCode", &json!([cache, "0x5f5f5260205ff3"])).unwrap();
-    for (name, address) in [("LivepeerToken", token), ("Minter", minter), ("L2LPTDataCache", cache)] {
-        register(name, address);
-    }
-    let mut targets = Vec::new();
-    let mut proxied = |part: Part, path: &str| {
-        let target = anvil.deploy(&artifacts.code(path, library, &registry.abi_encode()));
-        let name = part.target().unwrap();
-        register(name, target);
-        let proxy = plain("ManagerProxy.sol/ManagerProxy", &(registry, controller::id(name)).abi_encode());
-        register(part.name(), proxy);
-        targets.push(Target {
-            part,
-            address: Some(target),
-            code_hash: Some(alloy_primitives::keccak256(anvil.code(target))),
-        });
-        proxy
-    };
-    let ticket_broker = proxied(Part::TicketBroker, "pm/TicketBroker.sol/TicketBroker");
-    let bonding_manager = proxied(Part::BondingManager, "bonding/BondingManager.sol/BondingManager");
-    let rounds_manager = proxied(Part::RoundsManager, "rounds/RoundsManager.sol/RoundsManager");
-    let service_registry = proxied(Part::ServiceRegistry, "ServiceRegistry.sol/ServiceRegistry");
-    register("JobsManager", ticket_broker);
-    let contracts = Contracts {
-        chain_id: 31337,
-        controller: registry,
-        bonding_manager,
-        rounds_manager,
-        minter,
-        ticket_broker,
-        service_registry,
-        bonding_votes: Address::repeat_byte(0xbb),
-        targets,
-    };
-    settings(anvil, &contracts, token);
-    Deployed { contracts, token }
-}
-
-fn settings(anvil: &Anvil, c: &Contracts, token: Address) {
-    let owner = anvil.accounts[0];
-    anvil.call(owner, c.bonding_manager, &setUnbondingPeriodCall { period: 7 });
-    anvil.call(owner, c.bonding_manager, &setNumActiveTranscodersCall { number: U256::from(4) });
-    anvil.call(owner, c.rounds_manager, &setRoundLengthCall { length: U256::from(50) });
-    anvil.call(owner, c.rounds_manager, &setRoundLockAmountCall { amount: U256::from(100_000) });
-    anvil.call(owner, c.ticket_broker, &setUnlockPeriodCall { period: U256::from(2) });
-    anvil.call(owner, c.ticket_broker, &setTicketValidityPeriodCall { period: U256::from(2) });
-    let role = alloy_primitives::keccak256("MINTER_ROLE");
-    for account in [owner, c.minter] {
-        anvil.call(owner, token, &grantRoleCall { role, account });
-    }
-    anvil.call(owner, c.controller, &unpauseCall {});
-    let lpt = U256::from(10u64).pow(U256::from(18));
-    for &account in &anvil.accounts {
-        anvil.call(owner, token, &mintCall { to: account, amount: U256::from(100_000) * lpt });
     }
 }
