@@ -7,11 +7,13 @@ use clap::{Parser, Subcommand};
 use crate::config::NodeArgs;
 
 mod api;
+mod bench_lightclient;
 mod bench_mesh;
 mod bench_transcode;
 mod broadcast;
 mod config;
 mod demo;
+mod devnet;
 mod doctor;
 mod explain;
 mod node;
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Explain(explain::Args),
     /// Shows everything on one machine: three orchestrators, a broadcaster and a publisher
     Demo(demo::Args),
+    /// Runs a small Ethereum with an Arbitrum and Livepeer on it, for trying things out
+    Devnet(devnet::Args),
     /// Checks what this machine has and lacks
     Doctor(NodeArgs),
     /// Looks at the configuration
@@ -76,6 +80,8 @@ pub(crate) enum Command {
 pub(crate) enum Bench {
     /// CPU and memory next to one whole-file ffmpeg process
     Transcode(bench_transcode::Args),
+    /// Proofs from a signature down to a slot next to bare blst
+    Lightclient(bench_lightclient::Args),
     /// Segment round trip and throughput next to raw quinn
     Mesh(bench_mesh::MeshArgs),
     /// Segments over an emulated WAN next to libp2p streams, CUBIC, BBR and TCP; needs network namespaces
@@ -97,12 +103,14 @@ impl Cli {
             Command::Broadcast(args) => broadcast::run(args, json).await,
             Command::Transcode(args) => transcode::run(args, json).await,
             Command::Bench(Bench::Transcode(args)) => bench_transcode::run(args, json).await,
+            Command::Bench(Bench::Lightclient(args)) => bench_lightclient::run(args, json).await,
             Command::Bench(Bench::Mesh(args)) => bench_mesh::run(args, json).await,
             Command::Bench(Bench::Wan(args)) => bench_mesh::run_wan(args, json).await,
             Command::Bench(Bench::Endpoint(args)) => bench_mesh::run_endpoint(args).await,
             Command::Peers(args) => peers::run(&args, json).await,
             Command::Explain(args) => explain::run(&args, json).await,
             Command::Demo(args) => demo::run(args, json).await,
+            Command::Devnet(args) => devnet::run(args, json).await,
             Command::Doctor(args) => doctor::run(&args, json).await,
             Command::Config(command) => config::run(&command, json),
             // Handled before any runtime exists.

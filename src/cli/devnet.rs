@@ -1,0 +1,158 @@
+//! `livemesh devnet`: a small Ethereum with an Arbitrum and Livepeer's state on it, on this machine alone, until Ctrl-C.
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
+use std::process::ExitCode;
+
+use clap::ValueEnum;
+use fixtures::devnet::{Config, Devnet, Settings};
+use lightclient::forks::{Fork, Preset};
+use serde_json::{Value, json};
+
+use crate::cli::{Failure, demo};
+use crate::node;
+
+#[derive(clap::Args, Debug)]
+pub(crate) struct Args {
+    /// Port of the beacon chain on 127.0.0.1; L1 and L2 follow on the next two. 0 takes any three
+    #[arg(long, default_value_t = 9596, value_name = "PORT")]
+    port: u16,
+    /// Time from block to block: of L1, each of which has several of L2
+    #[arg(long, default_value = "200ms", value_parser = parse_block_time, value_name = "TIME")]
+    block_time: u64,
+    /// All keys, accounts and hashes follow from it
+    #[arg(long, default_value_t = 1, value_name = "NUMBER")]
+    seed: u64,
+    /// Slots that have passed when it starts
+    #[arg(long, default_value_t = 100, value_name = "SLOTS", conflicts_with = "genesis")]
+    history: u64,
+    /// Seconds since 1970 at slot 0: with it and the seed, two devnets are the same
+    #[arg(long, value_name = "SECONDS")]
+    genesis: Option<u64>,
+    /// Forks and their first epochs, the first one at 0
+    #[arg(long, default_value = "electra:0,fulu:10", value_delimiter = ',', value_parser = parse_fork)]
+    forks: Vec<(u64, Fork)>,
+    /// Sizes of the beacon chain: minimal has 8 slots an epoch and 32 in a committee, mainnet 32 and 512
+    #[arg(long, value_enum, default_value_t = Size::Minimal)]
+    preset: Size,
+    /// Members of Livepeer's pool
+    #[arg(long, default_value_t = 5, value_name = "NUMBER")]
+    orchestrators: u64,
+    /// Length of a Livepeer round in L1 blocks
+    #[arg(long, default_value_t = 50, value_name = "BLOCKS")]
+    round_length: u64,
+    /// L1 blocks until an assertion about L2 is confirmed
+    #[arg(long, default_value_t = 20, value_name = "BLOCKS")]
+    confirm_period: u64,
+}
+
+/// See [`Args::preset`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Size {
+    Minimal,
+    Mainnet,
+}
+
+pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
+    let devnet = Devnet::start(args.config()).await?;
+    if json {
+        println!("{}", describe(&devnet));
+    } else {
+        introduce(&devnet);
+    }
+    node::stop_signal().await;
+    devnet.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn config(self) -> Config {
+        let preset = match self.preset {
+            Size::Minimal => Preset::MINIMAL,
+            Size::Mainnet => Preset::MAINNET,
+        };
+        let settings = Settings {
+            seed: self.seed,
+            preset,
+            forks: self.forks,
+            slot_ms: self.block_time,
+            round_length: self.round_length,
+            orchestrators: self.orchestrators,
+            confirm_period: self.confirm_period,
+            ..Settings::default()
+        };
+        Config {
+            settings,
+            port: self.port,
+            genesis_time: self.genesis,
+            history: self.history,
+            ..Config::default()
+        }
+    }
+}
+
+/// All that a program needs to follow it.
+fn describe(devnet: &Devnet) -> Value {
+    json!({
+        "ready": {
+            "beacon": devnet.beacon_url,
+            "l1": devnet.l1_url,
+            "l2": devnet.l2_url,
+            "checkpoint": devnet.checkpoint,
+            "checkpoint_slot": devnet.checkpoint_slot,
+            "genesis_time": devnet.spec.genesis_time,
+            "slot_ms": devnet.spec.slot_ms,
+            "rollup": devnet.rollup,
+            "contracts": devnet.contracts,
+        }
+    })
+}
+
+fn introduce(devnet: &Devnet) {
+    let Devnet { beacon_url, l1_url, l2_url, checkpoint, checkpoint_slot, .. } = devnet;
+    println!("beacon      {beacon_url}");
+    println!("L1          {l1_url}   (chain {})", fixtures::devnet::l1::CHAIN_ID);
+    println!("L2          {l2_url}   (chain {})", devnet.contracts.chain_id);
+    println!("checkpoint  {checkpoint}   (slot {checkpoint_slot})");
+    println!("rollup      {}", devnet.rollup.address);
+    println!("controller  {}", devnet.contracts.controller);
+    println!("follow it   {}", sync_line(devnet));
+    println!("Ctrl-C ends it");
+}
+
+fn sync_line(devnet: &Devnet) -> String {
+    let Devnet { beacon_url, l1_url, l2_url, checkpoint, .. } = devnet;
+    format!(
+        "livemesh chain sync --network devnet --checkpoint {checkpoint} --beacon {beacon_url} --l1 {l1_url} --l2 {l2_url}"
+    )
+}
+
+/// A time of a millisecond or more, in milliseconds.
+fn parse_block_time(text: &str) -> Result<u64, String> {
+    match u64::try_from(demo::parse_time(text)?.as_millis()) {
+        Ok(ms) if ms > 0 => Ok(ms),
+        _ => Err(format!("{text} is no time from block to block: write 200ms or 12s")),
+    }
+}
+
+/// `electra:3`: a fork and its first epoch.
+fn parse_fork(text: &str) -> Result<(u64, Fork), String> {
+    let (name, epoch) =
+        text.split_once(':').ok_or_else(|| format!("{text:?} is not of the form FORK:EPOCH"))?;
+    let fork = name.parse::<Fork>().map_err(|e| e.to_string())?;
+    let epoch = epoch.parse().map_err(|_| format!("{epoch:?} is no epoch"))?;
+    Ok((epoch, fork))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn block_times_and_forks_are_read() {
+        assert_eq!(parse_block_time("200ms"), Ok(200));
+        assert_eq!(parse_block_time("12s"), Ok(12_000));
+        assert!(parse_block_time("0ms").is_err());
+        assert_eq!(parse_fork("gloas:7"), Ok((7, Fork::Gloas)));
+        assert!(parse_fork("gloas").is_err());
+    }
+}
