@@ -113,7 +113,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
     let control = start_control(&config, identity.clone()).await?;
     let media = MediaEndpoint::bind(&identity, config.mesh.media, MediaConfig::default())?;
     let fallback = Fallback::new(control.streams(), &MediaConfig::default())?;
-    let mesh = Arc::new(MeshAdapter::new(control.clone(), media.clone(), fallback.clone()));
+    let mesh = Arc::new(MeshAdapter::new(control.clone(), media.clone(), fallback.clone())?);
     let workers = Arc::new(start_workers(&config).await?);
     let found = workers.probe().await?;
 

@@ -11,7 +11,7 @@ use actors::transcoder::messages::Take;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use p2p::Control;
-use p2p::media::{Answers, Fallback, MediaEndpoint, MediaError};
+use p2p::media::{Answers, Fallback, Introducer, MediaEndpoint, MediaError};
 use protocol::{NodeRecord, Offer, PeerKey, PricePerPixel};
 use tokio::sync::watch;
 
@@ -25,6 +25,8 @@ pub(crate) struct MeshAdapter {
     control: Control,
     media: MediaEndpoint,
     fallback: Fallback,
+    /// Meets others through NATs for as long as the mesh exists.
+    _introducer: Introducer,
     own: Mutex<Option<Own>>,
 }
 
@@ -44,8 +46,17 @@ impl std::fmt::Debug for MeshAdapter {
 }
 
 impl MeshAdapter {
-    pub(crate) fn new(control: Control, media: MediaEndpoint, fallback: Fallback) -> Self {
-        Self { control, media, fallback, own: Mutex::new(None) }
+    /// Joins both planes.
+    ///
+    /// # Errors
+    /// [`MediaError::Protocol`] when somebody else in this node takes introductions already.
+    pub(crate) fn new(
+        control: Control,
+        media: MediaEndpoint,
+        fallback: Fallback,
+    ) -> Result<Self, MediaError> {
+        let introducer = Introducer::start(&control, &media)?;
+        Ok(Self { control, media, fallback, _introducer: introducer, own: Mutex::new(None) })
     }
 
     /// Lets this node's own transcoder take part.
