@@ -144,6 +144,13 @@ impl Anvil {
         self.rpc("eth_getCode", &json!([address, "latest"])).unwrap().as_str().unwrap().parse().unwrap()
     }
 
+    /// Puts the code of a contract at an address of its own.
+    pub fn copy(&self, contract: Address) -> Address {
+        let address = Address::repeat_byte(0x2a);
+        self.rpc("anvil_setCode", &json!([address, self.code(contract)])).unwrap();
+        address
+    }
+
     pub fn deploy(&self, code: &[u8]) -> Address {
         let receipt = self.send(self.accounts[0], None, code, U256::ZERO);
         receipt["contractAddress"].as_str().unwrap().parse().unwrap()

@@ -49,19 +49,22 @@ impl Artifacts<'_> {
     }
 }
 
+/// Names a contract in the registry, as its owner.
+pub fn register(anvil: &Anvil, registry: Address, name: &str, address: Address) {
+    let info = setContractInfoCall {
+        id: controller::id(name),
+        contractAddress: address,
+        gitCommitHash: [0; 20].into(),
+    };
+    anvil.call(anvil.accounts[0], registry, &info);
+}
+
 /// Deploys and connects everything; rounds of 50 blocks, a pool of at most four.
 pub fn deploy(anvil: &Anvil, place: &Path) -> Deployed {
-    let (artifacts, owner) = (Artifacts(place), anvil.accounts[0]);
+    let artifacts = Artifacts(place);
     let plain = |path: &str, arguments: &[u8]| anvil.deploy(&artifacts.code(path, Address::ZERO, arguments));
     let registry = plain("Controller.sol/Controller", &[]);
-    let register = |name: &str, address: Address| {
-        let info = setContractInfoCall {
-            id: controller::id(name),
-            contractAddress: address,
-            gitCommitHash: [0; 20].into(),
-        };
-        anvil.call(owner, registry, &info);
-    };
+    let register = |name: &str, address: Address| register(anvil, registry, name, address);
     let token = plain("token/LivepeerToken.sol/LivepeerToken", &[]);
     let inflation = (registry, U256::from(500_000), U256::from(20_000), U256::from(500_000_000)).abi_encode();
     let minter = plain("token/Minter.sol/Minter", &inflation);

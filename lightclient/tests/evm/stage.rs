@@ -1,14 +1,14 @@
-//! Three orchestrators, two delegators and two gateways live through some rounds; then anybody reads what came of it, fetching
+//! Three orchestrators, three delegators and two gateways live through some rounds; then anybody reads what came of it, fetching
 //! what a read wants until it is whole.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 use alloy_sol_types::{SolCall, SolValue, sol};
 use lightclient::evm::{Codes, Env, EvmError};
-use lightclient::livepeer::{Ask, Contracts, Hint, Read, Unreadable};
+use lightclient::livepeer::{Ask, Contracts, Hint, Part, Read, Unreadable};
 use serde_json::json;
 
 use crate::anvil::{Anvil, Proofs, packages};
-use crate::deploy::{Deployed, deploy};
+use crate::deploy::{Deployed, deploy, register};
 
 sol! {
     struct Ticket {
@@ -116,7 +116,7 @@ impl Stage {
         self.anvil.call(self.who(recipient), self.contracts().ticket_broker, &redeem);
     }
 
-    /// Registers three orchestrators with two delegators and two gateways, and lives through some rounds.
+    /// Registers three orchestrators with three delegators and two gateways, and lives through some rounds.
     pub fn play(&self) {
         let eth = |milli: u64| U256::from(milli) * U256::from(10u64).pow(U256::from(15));
         let c = self.contracts();
@@ -130,6 +130,7 @@ impl Stage {
         }
         self.bond(4, 3_000, 1);
         self.bond(5, 12_345, 2);
+        self.bond(10, 2_500, 1);
         let uri = |i, uri: &str| {
             self.anvil.call(self.who(i), c.service_registry, &setServiceURICall { uri: uri.to_owned() });
         };
@@ -153,6 +154,20 @@ impl Stage {
         self.stake(&claimEarningsCall { endRound: U256::ZERO }, 5);
         self.anvil.call(self.who(7), c.ticket_broker, &unlockCall {});
         self.bond(8, 6_000, 8); // in the pool, not yet active
+    }
+
+    /// Puts the same code at another address behind a proxy.
+    pub fn upgrade(&self, part: Part) {
+        let target = self.contracts().targets_of(part).find_map(|target| target.address).unwrap();
+        let copy = self.anvil.copy(target);
+        register(&self.anvil, self.contracts().controller, part.target().unwrap(), copy);
+    }
+
+    /// From now on a target is known by its code, wherever it lies.
+    pub fn know_by_code(&mut self, part: Part) {
+        for target in self.deployed.contracts.targets.iter_mut().filter(|target| target.part == part) {
+            target.address = None;
+        }
     }
 
     pub fn env(&self, proofs: &Proofs<'_>) -> Env {
