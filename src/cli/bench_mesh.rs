@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use fixtures::lab::bench::{Plan, Row, Share, rows, share};
+use fixtures::lab::goals::{Goal, Outcome, Side};
 use fixtures::lab::stage::Player;
 use fixtures::lab::{LabError, Part, Transport, mesh, play};
 
@@ -71,9 +72,13 @@ pub(crate) async fn run(args: MeshArgs, json: bool) -> Result<ExitCode, Failure>
         args.bytes, ms.p50, ms.p99
     );
     println!(
-        "throughput {:.0} MB/s, plain quinn {:.0} MB/s: ratio {:.2}",
-        report.megabytes_per_second, report.quinn_megabytes_per_second, report.throughput_ratio_quinn
+        "throughput {:.0} MB/s, plain quinn {:.0} MB/s: ratio {:.2}; plain quinn whose receiver hashes: ratio {:.2}",
+        report.megabytes_per_second,
+        report.quinn_megabytes_per_second,
+        report.throughput_ratio_quinn,
+        report.throughput_ratio_quinn_hashing
     );
+    println!("one core hashes {:.0} MB/s", report.keccak_megabytes_per_second);
     Ok(ExitCode::SUCCESS)
 }
 
@@ -98,7 +103,7 @@ pub(crate) async fn run_wan(args: WanArgs, json: bool) -> Result<ExitCode, Failu
         seed: args.seed,
     };
     let contest = tokio::task::spawn_blocking(move || contest(&plan, json));
-    let (rows, shares) = tokio::select! {
+    let outcome = tokio::select! {
         done = contest => done.map_err(LabError::new)??,
         () = stop_signal() => {
             fixtures::wan::sweep();
@@ -107,7 +112,9 @@ pub(crate) async fn run_wan(args: WanArgs, json: bool) -> Result<ExitCode, Failu
         }
     };
     if json {
-        println!("{}", serde_json::json!({ "rows": rows, "shares": shares }));
+        println!("{}", serde_json::json!(outcome));
+    } else {
+        outcome.goals.iter().for_each(show_goal);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -124,7 +131,7 @@ pub(crate) async fn run_endpoint(args: EndpointArgs) -> Result<ExitCode, Failure
     Ok(ExitCode::SUCCESS)
 }
 
-fn contest(plan: &Plan, quiet: bool) -> Result<(Vec<Row>, Vec<Share>), LabError> {
+fn contest(plan: &Plan, quiet: bool) -> Result<Outcome, LabError> {
     let rows = rows(plan, |row| {
         if !quiet {
             show(row);
@@ -138,7 +145,7 @@ fn contest(plan: &Plan, quiet: bool) -> Result<(Vec<Row>, Vec<Share>), LabError>
         }
         shares.push(shared);
     }
-    Ok((rows, shares))
+    Ok(Outcome::new(plan.seed, rows, shares))
 }
 
 fn show(row: &Row) {
@@ -165,4 +172,14 @@ fn show_share(shared: &Share) {
         "two flows on {} Mbit/s: {one:.1} and {other:.1} Mbit/s, Jain index {:.3}",
         shared.megabits, shared.jain
     );
+}
+
+fn show_goal(goal: &Goal) {
+    let measured = goal.measured.map_or("-".into(), |value| format!("{value:.3}"));
+    let side = match goal.side {
+        Side::AtMost => "at most",
+        Side::AtLeast => "at least",
+    };
+    let met = if goal.met { "met" } else { "missed" };
+    println!("{:<48} {measured:>7}   goal {side} {} {met}", goal.what, goal.bound);
 }

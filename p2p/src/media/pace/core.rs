@@ -2,8 +2,9 @@
 //! rate of the next one.
 //!
 //! - **Start**: twice the rate every round while the queue stays empty; then what the path delivered.
-//! - **Cruise**: a twentieth and eight packets more every round while the delay is low, a tenth less when it is not. The
-//!   packets, the same for everybody, are what makes two flows meet; the tenths keep their sum at the link's rate.
+//! - **Cruise**: some packets more every round while the delay is low, a fifth less when it is not. The packets are nearly the
+//!   same for everybody and the fifths are not, which is what makes two flows meet; and the faster of the two finds the delay
+//!   high a little sooner. A fifth is less than what the queue holds by then, so the link stays busy.
 //! - **Drain**: a flow that never pauses lets the queue run empty for a round every few seconds, to see the path's own delay
 //!   again: otherwise a late comer takes an old flow's queue for distance.
 //!
@@ -24,13 +25,19 @@ const QUEUE_SLACK: f64 = 0.010;
 /// The same at the start, where the rate doubles and the queue fills fast.
 const START_FACTOR: f64 = 1.125;
 const START_SLACK: f64 = 0.006;
+/// A slow flow waits longer before it gives way than a fast one: by so many packets at its rate, and no longer than this.
+const QUEUE_PACKETS: f64 = 24.0;
+const QUEUE_MORE: f64 = 0.015;
 /// Packets in a row that have queued: the start is over without waiting for the end of its round.
 const LATE_PACKETS: u32 = 8;
-/// More of a round cruise adds: this part of the rate, and this many packets.
-const RAISE: f64 = 0.05;
-const RAISE_PACKETS: f64 = 8.0;
+/// Packets that cruise adds each round: so many, and this times the root of those in the window, so that a wide link is filled
+/// in seconds and a narrow one is not flooded.
+const RAISE_PACKETS: f64 = 6.0;
+const RAISE_ROOT: f64 = 0.5;
+/// What is kept of what the path delivered at the end of the start.
+const KEEP_DELIVERED: f64 = 0.9;
 /// What is kept when there is a queue, when loss is heavy, and when nothing arrives at all.
-const KEEP_QUEUED: f64 = 0.9;
+const KEEP_QUEUED: f64 = 0.8;
 const KEEP_LOSSY: f64 = 0.8;
 const KEEP_NOTHING: f64 = 0.5;
 /// Loss that counts as congestion: this part of a round, and no less than this many packets.
@@ -199,7 +206,7 @@ impl Pace {
                 self.set(self.rate * KEEP_LOSSY);
                 Phase::Settle
             }
-            Phase::Cruise if over(least, path, QUEUE_FACTOR, QUEUE_SLACK) => {
+            Phase::Cruise if over(least, path, QUEUE_FACTOR, self.slack()) => {
                 self.set(self.rate * KEEP_QUEUED);
                 Phase::Settle
             }
@@ -210,8 +217,9 @@ impl Pace {
                 Phase::Start
             }
             Phase::Cruise => {
-                let packets = RAISE_PACKETS * self.mtu as f64 / limit(path, QUEUE_FACTOR, QUEUE_SLACK);
-                self.set(self.rate * (1.0 + RAISE) + packets);
+                let (mtu, trip) = (self.mtu as f64, limit(path, QUEUE_FACTOR, QUEUE_SLACK));
+                let more = RAISE_PACKETS + RAISE_ROOT * (self.rate * trip / mtu).sqrt();
+                self.set(self.rate + more * mtu / trip);
                 Phase::Cruise
             }
         };
@@ -225,10 +233,15 @@ impl Pace {
         }
     }
 
+    /// What cruise takes for no queue yet, seconds beyond the path's own time.
+    fn slack(&self) -> f64 {
+        QUEUE_SLACK + (QUEUE_PACKETS * self.mtu as f64 / self.rate.max(1.0)).min(QUEUE_MORE)
+    }
+
     /// Goes on with what the path has delivered in this round.
     fn leave_start(&mut self, now: Duration) {
         let took = now.saturating_sub(self.round.began).as_secs_f64().max(LEAST_ROUND.as_secs_f64());
-        self.set((self.round.acked as f64 / took).min(self.rate) * KEEP_QUEUED);
+        self.set((self.round.acked as f64 / took).min(self.rate) * KEEP_DELIVERED);
     }
 
     fn begin(&mut self, now: Duration, phase: Phase) {

@@ -31,6 +31,10 @@ struct Flow {
     tokens: f64,
     rtt: Duration,
     delivered: u64,
+    /// Bytes of a segment, after whose arrival the next one begins; none for a flow without end.
+    segment: Option<u64>,
+    /// Bytes of the segment that are still to be sent.
+    left: u64,
 }
 
 const STEP: Duration = Duration::from_micros(250);
@@ -64,7 +68,18 @@ impl World {
             tokens: 0.0,
             rtt: self.delay,
             delivered: 0,
+            segment: None,
+            left: u64::MAX,
         });
+        self
+    }
+
+    /// All flows send one segment after another, each taking the link `seconds` alone.
+    fn in_segments(mut self, seconds: f64) -> Self {
+        let bytes = (self.rate * seconds) as u64 / MTU * MTU;
+        for flow in &mut self.flows {
+            (flow.segment, flow.left) = (Some(bytes), bytes);
+        }
         self
     }
 
@@ -96,10 +111,14 @@ impl World {
             if arrived {
                 flow.delivered += MTU;
                 flow.rtt = flow.rtt.mul_f64(0.875) + (now - sent).mul_f64(0.125);
-                flow.pace.on_ack(Ack { now, sent, bytes: MTU, app_limited: false });
+                flow.pace.on_ack(Ack { now, sent, bytes: MTU, app_limited: flow.left == 0 });
             } else {
+                flow.left = flow.left.saturating_add(MTU);
                 flow.pace.on_loss(now, MTU, false);
             }
+        }
+        if flow.left == 0 && flow.in_flight == 0 {
+            flow.left = flow.segment.unwrap_or(u64::MAX);
         }
     }
 
@@ -113,10 +132,12 @@ impl World {
         let per_second = 1.25 * window as f64 / flow.rtt.as_secs_f64();
         let burst = (per_second * 0.002).max(10.0 * MTU as f64);
         flow.tokens = (flow.tokens + per_second * STEP.as_secs_f64()).min(burst);
-        while self.flows[index].tokens >= MTU as f64 && self.flows[index].in_flight + MTU < window {
+        let may = |flow: &Flow| flow.tokens >= MTU as f64 && flow.in_flight + MTU < window && flow.left > 0;
+        while may(&self.flows[index]) {
             let fate = self.enqueue();
             let flow = &mut self.flows[index];
             flow.tokens -= MTU as f64;
+            flow.left = flow.left.saturating_sub(MTU);
             flow.in_flight += MTU;
             flow.flying.push_back((fate.0, self.now, fate.1));
         }
@@ -191,6 +212,22 @@ fn two_flows_share_a_link_and_so_does_a_late_comer() {
         let shares = world.run(20);
         assert!(jain(&shares) > 0.95, "{shares:?} Mbit/s of {megabits}, the second {late} s late");
         assert!(shares.iter().sum::<f64>() > 0.8 * megabits, "{shares:?} Mbit/s of {megabits}");
+    }
+}
+
+#[test]
+fn flows_that_pause_between_segments_share_a_link_as_well() {
+    for megabits in [20.0, 50.0, 100.0] {
+        for late in [0, 2, 5] {
+            let mut world = World::new(megabits, 48, 0.0).flow(1000.0, 0).flow(1000.0, late).in_segments(0.2);
+            world.run(late + 4);
+            let (overflowed, sent) = (world.overflowed, world.sent);
+            let shares = world.run(8);
+            let twice = (world.overflowed - overflowed) as f64 / (world.sent - sent) as f64;
+            assert!(jain(&shares) > 0.95, "{shares:?} Mbit/s of {megabits}, the second {late} s late");
+            assert!(shares.iter().sum::<f64>() > 0.8 * megabits, "{shares:?} Mbit/s of {megabits}");
+            assert!(twice < 0.02, "{twice} sent twice on {megabits} Mbit/s");
+        }
     }
 }
 
