@@ -3,6 +3,8 @@
 //! In: bytes of strangers, bounded before they are parsed. Numbers may be strings or numbers; without a version, as old servers
 //! answer, the attested header's slot says the format. Unknown fields are passed over; lengths must be those of the format.
 
+mod header;
+mod number;
 mod shapes;
 
 use alloy_primitives::B256;
@@ -109,7 +111,7 @@ macro_rules! json_of {
             /// # Errors
             /// [`JsonError`] says what does not fit.
             pub fn from_json(spec: &ChainSpec, bytes: &[u8]) -> Result<Self, JsonError> {
-                object(spec, parse::<Answer<$shape>>(bytes, MAX_OBJECT_BYTES)?)
+                object(spec, one::<$shape>(bytes)?)
             }
 
             /// Writes the Beacon API's JSON.
@@ -142,6 +144,17 @@ impl Update {
             return Err(JsonError::TooMany(answers.len()));
         }
         answers.into_iter().map(|answer| object(spec, answer)).collect()
+    }
+}
+
+/// An object in its envelope, or bare.
+fn one<T: DeserializeOwned>(bytes: &[u8]) -> Result<Answer<T>, JsonError> {
+    match parse::<Versioned<T>>(bytes, MAX_OBJECT_BYTES) {
+        Ok(versioned) => Ok(Answer::Versioned(versioned)),
+        Err(JsonError::Malformed(why)) if why.starts_with("missing field `data`") => {
+            parse(bytes, MAX_OBJECT_BYTES).map(Answer::Bare)
+        }
+        Err(other) => Err(other),
     }
 }
 
