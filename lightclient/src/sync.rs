@@ -7,7 +7,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use alloy_primitives::{Address, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 use thiserror::Error;
 use tokio::sync::broadcast;
 
@@ -37,9 +37,8 @@ pub use anchors::L1Block;
 pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointError, Freshness, MAX_AGE, Trust};
 pub use clock::{Clock, ClockBehind};
 pub use reads::{Lacking, ReadError};
-pub use status::{Alarm, Event, Head, Origin, Phase, Status};
-
 use shared::{Shared, Tasks};
+pub use status::{Alarm, Event, Head, Origin, Phase, Status};
 
 /// What a light client follows, from where, and where it keeps its state.
 #[derive(Clone, Debug)]
@@ -102,6 +101,19 @@ pub enum StartError {
     /// The wall clock.
     #[error(transparent)]
     Clock(#[from] ClockBehind),
+    /// The checkpoint is of another history than the state on disk.
+    #[error(
+        "the checkpoint says that block {given} is finalized in slot {slot}, the state on disk {on_disk}: find out from people you trust \
+         which one is right; if it is the checkpoint, give it an empty data directory"
+    )]
+    OtherHistory {
+        /// The slot.
+        slot: u64,
+        /// The checkpoint's root.
+        given: B256,
+        /// The root on disk.
+        on_disk: B256,
+    },
     /// An earlier run found two validly signed histories.
     #[error(
         "an earlier run found two validly signed finalized histories and kept the evidence in {}: find out from people you trust which \
@@ -276,11 +288,17 @@ impl LightClient {
         self.shared.code(accept, address).await
     }
 
-    /// What this node verified and can give to somebody who asks. Bootstraps that are asked for and not there are fetched, so that
-    /// another try may succeed.
+    /// What this node verified and can give to somebody who asks. What belongs to the followed chain and is not there is fetched in the
+    /// background, so that another try may succeed.
     #[must_use]
     pub fn serve(&self, ask: &Ask) -> Option<Answer> {
         self.shared.serve(ask)
+    }
+
+    /// As [`Self::serve`], and where the answer belongs to the followed chain and is not there, fetches and verifies it first. Rate-limit
+    /// who may ask this.
+    pub async fn supply(&self, ask: &Ask) -> Option<Answer> {
+        self.shared.supply(ask).await
     }
 
     /// Takes an item that somebody sent unasked, such as a finality update by gossip.

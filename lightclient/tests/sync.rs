@@ -256,6 +256,45 @@ async fn a_restart_within_a_period_needs_no_bootstrap_and_at_most_one_update() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_checkpoint_of_another_history_than_the_disk_is_refused() {
+    let (chain, folder) = (Chain::captured(), tempfile::tempdir().unwrap());
+    let kept = || Config { data_dir: Some(folder.path().to_owned()), ..config(&chain, NOW) };
+    let client = start(kept(), &[&Replay::honest("only", &chain)]);
+    synced(&client).await;
+    client.stop().await;
+    let trust = Trust::Given(Checkpoint { root: B256::repeat_byte(3), slot: Some(FINALIZED) });
+    let error = LightClient::start(Config { trust, ..kept() }, Vec::new()).unwrap_err();
+    assert!(matches!(error, StartError::OtherHistory { slot: FINALIZED, .. }), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_too_old_gives_way_to_a_newer_checkpoint_only() {
+    let (chain, folder) = (Chain::captured(), tempfile::tempdir().unwrap());
+    let first = Replay::twisted("no finality", &chain, |ask, answer| match ask {
+        Ask::Finality | Ask::Update { .. } => Err(Fault::NotHere("none".to_owned())),
+        _ => answer,
+    });
+    let kept = || Config { data_dir: Some(folder.path().to_owned()), ..config(&chain, NOW) };
+    let client = start(kept(), &[&first]);
+    let mut events = client.events();
+    until(&mut events, |event| matches!(event, Event::Finalized(_))).await;
+    assert_eq!(finalized(&client), 8);
+    client.stop().await;
+    // A minute is too old in this world: the state of slot 8 is, a checkpoint of slot 312 would be as well, at slot 330.
+    let mut strict = kept();
+    strict.freshness.max_age = Duration::from_secs(200);
+    let error = LightClient::start(strict.clone(), Vec::new()).unwrap_err();
+    assert!(matches!(error, StartError::Checkpoint(CheckpointError::TooOld { slot: 8, .. })), "{error}");
+    strict.trust = Trust::Given(Checkpoint { root: chain.last, slot: Some(FINALIZED) });
+    let client = start(strict, &[&Replay::honest("only", &chain)]);
+    synced(&client).await;
+    assert_eq!(
+        (finalized(&client), client.status().origin),
+        (FINALIZED, Some(Origin::Given { root: chain.last }))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_behind_what_was_signed_is_refused_at_start() {
     let (chain, folder) = (Chain::captured(), tempfile::tempdir().unwrap());
     let kept = |slot| Config { data_dir: Some(folder.path().to_owned()), ..config(&chain, slot) };

@@ -19,7 +19,7 @@ const HEADERS: usize = 64;
 /// Contract codes: at most 24 KB each.
 const CODES: usize = 16;
 /// Blocks whose proven state is kept, at most [`MAX_BUNDLE`] bytes each, usually below one MB.
-const STATES: usize = 3;
+const STATES: usize = 4;
 
 /// See the module.
 #[derive(Debug)]
@@ -168,6 +168,13 @@ impl Cache {
         state.assertion = assertion.or(state.assertion);
         self.states.push_front(state);
         self.states.truncate(STATES);
+    }
+
+    /// Notes which assertion commits to a block.
+    pub(super) fn name_state(&mut self, block: B256, assertion: B256) {
+        if let Some(state) = self.states.iter_mut().find(|state| state.block == block) {
+            state.assertion = Some(assertion);
+        }
     }
 
     fn nodes(&self, block: B256, keys: &Keys) -> Option<Vec<Bytes>> {

@@ -6,16 +6,19 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::B256;
 
 use super::checkpoint::{CheckpointError, Freshness};
-use super::clock::{signable, slot_at, start_of};
+use super::clock::{signable, slot_at};
 use super::status::Phase;
 use crate::consensus::{
-    Applied, Bootstrap, Claim, FinalityUpdate, Header, OptimisticUpdate, Reject, Store, Update, Verified,
+    Bootstrap, FinalityUpdate, Header, OptimisticUpdate, Reject, Store, Update, Verified,
 };
 use crate::forks::ChainSpec;
-use crate::store::{FINALIZED_KEPT, Saved};
+use crate::store::Saved;
+
+mod apply;
+mod pace;
 
 /// Epochs without anything newly finalized after which the client says that it is stalled: the honest rhythm is one.
 const STALL_EPOCHS: u64 = 3;
@@ -285,142 +288,6 @@ impl Core {
         verified.then(|| item.slot())
     }
 
-    /// Takes what was verified.
-    pub(super) fn accept(&mut self, now_ms: u64, checked: Checked) -> Result<Vec<Effect>, CheckpointError> {
-        match checked {
-            Checked::Store(store) => self.begin(now_ms, *store),
-            Checked::Update(update) => Ok(self.apply_update(now_ms, *update)),
-            Checked::Finality(update) => Ok(self.apply_finality(now_ms, *update)),
-            Checked::Optimistic(update) => Ok(self.apply_optimistic(now_ms, *update)),
-        }
-    }
-
-    fn begin(&mut self, now_ms: u64, store: Store) -> Result<Vec<Effect>, CheckpointError> {
-        let header = store.finalized().clone();
-        let fresh = self.freshness.check(&self.spec, header.root(), header.slot(), now_ms);
-        let mut effects = Vec::new();
-        match fresh {
-            Err(old @ CheckpointError::TooOld { .. }) if !self.freshness.strict => {
-                effects.push(Effect::Old(old))
-            }
-            judged => judged?,
-        }
-        self.remember(header.slot(), header.root());
-        self.install(now_ms, store);
-        self.progress_ms = now_ms;
-        effects.push(Effect::Finalized(Box::new(header)));
-        Ok(effects)
-    }
-
-    fn install(&mut self, now_ms: u64, store: Store) {
-        self.store = Some(store);
-        self.pauses.clear();
-        self.finality_at_ms = 0;
-        self.optimistic_at_ms = 0;
-        self.draw_committee_time(now_ms);
-    }
-
-    fn apply_update(&mut self, now_ms: u64, update: Verified<Update>) -> Vec<Effect> {
-        let short = update.get().to_finality_update();
-        let want = Want::Update { period: self.spec.period_at(short.signature_slot) };
-        self.apply(now_ms, want, update, &short)
-    }
-
-    fn apply_finality(&mut self, now_ms: u64, update: Verified<FinalityUpdate>) -> Vec<Effect> {
-        let short = update.get().clone();
-        self.apply(now_ms, Want::Finality, update, &short)
-    }
-
-    fn apply<T: Claim>(
-        &mut self,
-        now_ms: u64,
-        want: Want,
-        update: Verified<T>,
-        short: &FinalityUpdate,
-    ) -> Vec<Effect> {
-        if let Some(conflict) = self.conflict(&update, short) {
-            self.halted = true;
-            return vec![Effect::Conflict(Box::new(conflict))];
-        }
-        let Some(store) = &mut self.store else { return vec![Effect::Nothing] };
-        let applied = store.apply(update);
-        if applied.stale { vec![Effect::Nothing] } else { self.settle(now_ms, want, applied, short) }
-    }
-
-    fn apply_optimistic(&mut self, now_ms: u64, update: Verified<OptimisticUpdate>) -> Vec<Effect> {
-        let signed = update.get().attested.slot();
-        let Some(store) = &mut self.store else { return vec![Effect::Nothing] };
-        let applied = store.apply(update);
-        self.newest_signed = self.newest_signed.max(signed);
-        self.rest(now_ms, Want::Optimistic);
-        if applied.optimistic { self.optimistic_moved() } else { vec![Effect::Nothing] }
-    }
-
-    /// Books what an update did.
-    fn settle(&mut self, now_ms: u64, want: Want, applied: Applied, update: &FinalityUpdate) -> Vec<Effect> {
-        self.newest_signed = self.newest_signed.max(update.attested.slot());
-        let mut effects = Vec::new();
-        if applied.finalized {
-            self.progress_ms = now_ms;
-            let header = self.finalized().cloned().unwrap_or_default();
-            self.remember(header.slot(), header.root());
-            self.keep_proof(header.slot(), update.clone());
-            effects.push(Effect::Finalized(Box::new(header)));
-        } else if applied.committee {
-            self.progress_ms = now_ms;
-            effects.push(Effect::Save);
-        }
-        if applied.rotated {
-            self.draw_committee_time(now_ms);
-        }
-        if applied.optimistic {
-            effects.extend(self.optimistic_moved());
-        }
-        if applied.finalized || applied.committee {
-            self.pauses.remove(&want);
-            self.why.clear();
-        } else if matches!(want, Want::Update { .. }) {
-            self.pause(now_ms, want);
-            "the update that sources have for this period finalizes nothing".clone_into(&mut self.why);
-        }
-        if want == Want::Finality {
-            self.synced = true;
-            self.rest(now_ms, want);
-        }
-        if effects.is_empty() { vec![Effect::Nothing] } else { effects }
-    }
-
-    /// Sources answered, and truly have nothing newer.
-    pub(super) fn nothing_newer(&mut self, now_ms: u64, want: Want) {
-        match want {
-            Want::Finality | Want::Optimistic => {
-                self.synced |= want == Want::Finality;
-                self.rest(now_ms, want);
-                if want == Want::Finality {
-                    "no source has anything newer".clone_into(&mut self.why);
-                }
-            }
-            Want::Bootstrap { .. } | Want::Update { .. } => {
-                self.failed(now_ms, want, "no source has it".to_owned())
-            }
-        }
-    }
-
-    /// Nobody gave a usable answer.
-    pub(super) fn failed(&mut self, now_ms: u64, want: Want, why: String) {
-        self.why = why;
-        self.pause(now_ms, want);
-        if matches!(want, Want::Bootstrap { .. }) && self.roots.len() > 1 {
-            self.roots.rotate_left(1);
-        }
-    }
-
-    /// Something has changed that makes asking again at once sensible, such as a new source.
-    pub(super) fn nudge(&mut self) {
-        self.pauses.clear();
-        self.finality_at_ms = 0;
-    }
-
     pub(super) fn finalized(&self) -> Option<&Header> {
         self.store.as_ref().map(Store::finalized)
     }
@@ -456,81 +323,6 @@ impl Core {
             return Phase::CatchingUp { period: store.current_period(), target };
         }
         Phase::Following
-    }
-
-    /// Whether an update finalizes what excludes something finalized before.
-    fn conflict<T: Claim>(&self, update: &Verified<T>, short: &FinalityUpdate) -> Option<Conflict> {
-        let theirs = update.finalized()?;
-        let conflict = |slot, ours, our_proof: Option<&FinalityUpdate>| Conflict {
-            slot,
-            ours,
-            theirs: theirs.root(),
-            our_proof: our_proof.cloned(),
-            their_proof: short.clone(),
-        };
-        if let Some(evidence) = self.store.as_ref()?.contradicted_by(update) {
-            return Some(conflict(theirs.slot(), evidence.ours.root(), evidence.our_proof.as_ref()));
-        }
-        let known = self.history.iter().find(|(slot, _)| *slot == theirs.slot());
-        let (slot, ours) = known.filter(|(_, ours)| *ours != theirs.root())?;
-        Some(conflict(*slot, *ours, self.proofs.get(slot)))
-    }
-
-    fn optimistic_moved(&self) -> Vec<Effect> {
-        self.optimistic().map(|header| Effect::Optimistic(Box::new(header.clone()))).into_iter().collect()
-    }
-
-    fn remember(&mut self, slot: u64, root: B256) {
-        if self.history.back().is_none_or(|(last, _)| *last < slot) {
-            self.history.push_back((slot, root));
-        }
-        while self.history.len() > FINALIZED_KEPT {
-            self.history.pop_front();
-        }
-    }
-
-    fn keep_proof(&mut self, slot: u64, update: FinalityUpdate) {
-        self.proofs.insert(slot, update);
-        while self.proofs.len() > FINALIZED_KEPT {
-            self.proofs.pop_first();
-        }
-    }
-
-    /// Looks again in the middle of the next slot, each client at its own moment, when that slot's signatures are in.
-    fn rest(&mut self, now_ms: u64, want: Want) {
-        self.pauses.remove(&want);
-        let next = start_of(&self.spec, slot_at(&self.spec, now_ms).saturating_add(1));
-        let at = next + self.spec.slot_ms / 3 + self.draw(self.spec.slot_ms / 3);
-        if want == Want::Optimistic {
-            self.optimistic_at_ms = at;
-        } else {
-            self.finality_at_ms = at;
-        }
-    }
-
-    fn pause(&mut self, now_ms: u64, want: Want) {
-        let longest = LONGEST_PAUSE_SLOTS.saturating_mul(self.spec.slot_ms).max(1);
-        let failures = self.pauses.get(&want).map_or(0, |pause| pause.failures);
-        let length = FIRST_PAUSE_MS.min(self.spec.slot_ms).saturating_mul(1 << failures.min(16)).min(longest);
-        let until_ms = now_ms.saturating_add(length + self.draw(length / 4));
-        self.pauses.insert(want, Pause { until_ms, failures: failures.saturating_add(1) });
-    }
-
-    /// Somewhere in the first three quarters of what is left of the period, so that a failure leaves time for another try.
-    fn draw_committee_time(&mut self, now_ms: u64) {
-        let end = start_of(&self.spec, self.spec.period_start(self.wall_period(now_ms).saturating_add(1)));
-        self.committee_at_ms = now_ms.saturating_add(self.draw(end.saturating_sub(now_ms) / 4 * 3));
-    }
-
-    /// A number below `bound`, another one each time, the same for the same seed.
-    fn draw(&mut self, bound: u64) -> u64 {
-        self.draws = self.draws.wrapping_add(1);
-        let mut input = [0; 16];
-        input[..8].copy_from_slice(&self.seed.to_be_bytes());
-        input[8..].copy_from_slice(&self.draws.to_be_bytes());
-        let hash = keccak256(input);
-        let word: [u8; 8] = hash[..8].try_into().expect("eight of 32 bytes");
-        if bound == 0 { 0 } else { u64::from_be_bytes(word) % bound }
     }
 }
 

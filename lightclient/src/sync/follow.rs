@@ -19,9 +19,6 @@ pub(super) async fn follow(shared: Arc<Shared>) {
     shared.look();
     find_checkpoint(&shared).await;
     loop {
-        while let Some(root) = shared.take_wish() {
-            fetch_bootstrap(&shared, root).await;
-        }
         let now_ms = shared.now_ms();
         let plan = shared.core().plan(now_ms);
         match plan {
@@ -90,15 +87,6 @@ async fn find_checkpoint(shared: &Shared) {
             () = tokio::time::sleep(AGREE_AGAIN) => {}
             () = shared.wake.notified() => {}
         }
-    }
-}
-
-/// Fetches a bootstrap that somebody else asked for.
-async fn fetch_bootstrap(shared: &Shared, root: alloy_primitives::B256) {
-    let want = Want::Bootstrap { root };
-    if let Ok(won) = shared.crowd.ask(&items::ask_for(want), |answer| shared.check(want, &answer)).await {
-        let (ask, answer) = items::relayed(&shared.config.spec, &won.value.0);
-        shared.verified(ask, answer);
     }
 }
 

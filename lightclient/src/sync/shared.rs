@@ -4,21 +4,26 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use alloy_primitives::B256;
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::{AbortHandle, spawn_blocking};
 
 use super::anchors::Anchors;
 use super::cache::Cache;
-use super::checkpoint::{Checkpoint, CheckpointError, Trust};
-use super::clock::{self, slot_at, start_of};
+use super::checkpoint::{Checkpoint, CheckpointError};
+use super::clock::{self};
 use super::core::{Checked, Conflict, Core, Effect, Item, Want};
-use super::status::{Alarm, Event, Head, Origin, Phase, Status};
-use super::{Config, Offered, StartError, SyncError, anchors, evidence, follow, items, resume};
+use super::status::{Alarm, Event, Origin, Phase};
+use super::{Config, SyncError, anchors, evidence, follow, items};
 use crate::consensus::{Header, Reject};
 use crate::source::crowd::{Crowd, Refusal};
-use crate::source::{Answer, Ask, Source};
-use crate::store::{Disk, Opened, Saved};
+use crate::source::{Answer, Ask};
+use crate::store::{Disk, Saved};
+
+mod open;
+mod serve;
+mod view;
+
+use serve::Wishes;
 
 /// Events that a slow listener may be behind.
 const EVENTS: usize = 256;
@@ -41,8 +46,9 @@ pub(super) struct Shared {
     phase: watch::Sender<Phase>,
     /// Newest finalized slot that is on disk.
     finalized: watch::Sender<u64>,
-    /// Bootstraps that others asked for.
-    wishes: Mutex<Vec<B256>>,
+    /// What others asked for.
+    wishes: Mutex<Wishes>,
+    wished: Notify,
     pub(super) wake: Notify,
     members: Mutex<Vec<alloy_primitives::Address>>,
 }
@@ -56,7 +62,8 @@ impl Tasks {
         let follow = tokio::spawn(follow::follow(Arc::clone(shared)));
         let witness = tokio::spawn(follow::witness(Arc::clone(shared)));
         let climb = tokio::spawn(anchors::climb(Arc::clone(shared)));
-        Self(vec![follow.abort_handle(), witness.abort_handle(), climb.abort_handle()])
+        let grant = tokio::spawn(serve::grant(Arc::clone(shared)));
+        Self([follow, witness, climb, grant].iter().map(tokio::task::JoinHandle::abort_handle).collect())
     }
 
     pub(super) fn stop(&self) {
@@ -75,47 +82,6 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(super) fn open(config: Config, sources: Vec<Arc<dyn Source>>) -> Result<Self, StartError> {
-        let now_ms = config.clock.now_ms();
-        let spec = Arc::new(config.spec.clone());
-        let mut core = Core::new(Arc::clone(&spec), config.freshness, config.heads, rand::random(), now_ms);
-        let opened = config.data_dir.as_ref().map(|folder| open_disk(&config, folder)).transpose()?;
-        let saved = opened.as_ref().and_then(|opened| opened.saved.clone());
-        let mut alarms = BTreeMap::new();
-        if let Some(warning) = opened.as_ref().and_then(|opened| opened.warning.as_ref()) {
-            alarms.insert("store", Alarm::Store(warning.to_string()));
-        }
-        let mut pinned = Vec::new();
-        let origin = match (&saved, &config.data_dir) {
-            (Some(saved), Some(folder)) => {
-                clock::check(&config.spec, now_ms, saved.newest_signed)?;
-                pinned.clone_from(&saved.pins);
-                Some(take_up(&config, folder, saved, &mut core, now_ms, &mut alarms)?)
-            }
-            _ => begin(&config, &mut core, now_ms, &mut alarms)?,
-        };
-        let finalized = core.finalized().map_or(0, Header::slot);
-        let assertions = saved.as_ref().map_or(&[][..], |saved| &saved.assertions);
-        Ok(Self {
-            anchors: Arc::new(Anchors::new(config.rollup.clone(), assertions, &pinned)),
-            crowd: Crowd::new(sources, config.patience),
-            events: broadcast::Sender::new(EVENTS),
-            phase: watch::Sender::new(core.phase(now_ms)),
-            finalized: watch::Sender::new(finalized),
-            core: Arc::new(Mutex::new(core)),
-            cache: Mutex::new(Cache::new()),
-            disk: Arc::new(Mutex::new(opened.map(|opened| opened.disk))),
-            origin: Mutex::new(origin),
-            alarms: Mutex::new(alarms),
-            refused: Mutex::new(None),
-            turn: tokio::sync::Mutex::new(()),
-            wishes: Mutex::new(Vec::new()),
-            wake: Notify::new(),
-            members: Mutex::new(Vec::new()),
-            config,
-        })
-    }
-
     pub(super) fn now_ms(&self) -> u64 {
         self.config.clock.now_ms()
     }
@@ -326,155 +292,5 @@ impl Shared {
         let disk = Arc::clone(&self.disk);
         // The task can only fail by a panic in dropping a file.
         let _ = spawn_blocking(move || drop(lock(&disk).take())).await;
-    }
-
-    /// Serves from what was verified, and notes a bootstrap that is not there as a wish.
-    pub(super) fn serve(&self, ask: &Ask) -> Option<Answer> {
-        if let Ask::Assertions { rollup, hashes, .. } = ask {
-            return self.anchors.logs(*rollup, hashes).map(Answer::Assertions);
-        }
-        if *ask == Ask::Checkpoint {
-            let header = self.finalized()?;
-            return Some(Answer::Checkpoint { root: header.root(), slot: header.slot() });
-        }
-        let answer = self.cache().get(ask);
-        if let (None, Ask::Bootstrap { root }) = (&answer, ask) {
-            let known = self.core().history().iter().any(|(_, finalized)| finalized == root);
-            let mut wishes = lock(&self.wishes);
-            if known && !wishes.contains(root) && wishes.len() < 4 {
-                wishes.push(*root);
-                self.wake.notify_one();
-            }
-        }
-        answer
-    }
-
-    pub(super) fn take_wish(&self) -> Option<B256> {
-        lock(&self.wishes).pop()
-    }
-
-    pub(super) async fn offer(&self, answer: &Answer) -> Offered {
-        let Some((want, _)) = items::claim_of(answer, None) else { return Offered::Known };
-        match self.check(want, answer) {
-            Ok((item, checked)) => {
-                if self.take(item, checked).await {
-                    Offered::Advanced
-                } else {
-                    Offered::Known
-                }
-            }
-            Err(Refusal::Useless(_)) => Offered::Known,
-            Err(Refusal::Lie(why)) => Offered::Lie(why),
-        }
-    }
-
-    /// Members of the pool as they were last read: what to fetch first, next time.
-    pub(super) fn better_hint(&self, hint: &crate::livepeer::Hint) -> crate::livepeer::Hint {
-        let mut hint = hint.clone();
-        if hint.members.is_empty() {
-            hint.members.clone_from(&lock(&self.members));
-        }
-        hint
-    }
-
-    pub(super) fn learn(&self, read: &crate::livepeer::Read) {
-        if let crate::livepeer::Read::Pool(pool) = read {
-            *lock(&self.members) = pool.members.iter().map(|member| member.address).collect();
-        }
-    }
-
-    fn head(&self, header: &Header) -> Head {
-        let slot = header.slot();
-        let age_ms = self.now_ms().saturating_sub(start_of(&self.config.spec, slot));
-        Head { slot, root: header.root(), age_s: age_ms / 1000, block: header.exec.block_number() }
-    }
-
-    pub(super) fn status(&self) -> Status {
-        let (now_ms, spec) = (self.now_ms(), &self.config.spec);
-        let core = self.core();
-        let (finalized, optimistic) = (core.finalized().cloned(), core.optimistic().cloned());
-        let (phase, period) = (core.phase(now_ms), core.store().map(crate::consensus::Store::current_period));
-        drop(core);
-        let sources = self.crowd.status();
-        let wall_slot = slot_at(spec, now_ms);
-        Status {
-            network: spec.name.clone(),
-            phase,
-            wall_slot,
-            wall_period: spec.period_at(wall_slot),
-            period,
-            finalized: finalized.as_ref().map(|header| self.head(header)),
-            optimistic: optimistic.as_ref().map(|header| self.head(header)),
-            lag_slots: optimistic.as_ref().map(|header| wall_slot.saturating_sub(header.slot())),
-            origin: lock(&self.origin).clone(),
-            anchors: self.anchors.anchors(),
-            requests: sources.iter().map(|source| source.health.answers + source.health.failures).sum(),
-            sources,
-            alarms: lock(&self.alarms).values().cloned().collect(),
-        }
-    }
-}
-
-fn open_disk(config: &Config, folder: &std::path::Path) -> Result<Opened, StartError> {
-    if let Some(path) = evidence::left(folder) {
-        return Err(StartError::Evidence { path });
-    }
-    Ok(Disk::open(folder, config.spec.genesis_validators_root)?)
-}
-
-/// Goes on from the state on disk, however old the checkpoint in the configuration is.
-fn take_up(
-    config: &Config,
-    folder: &std::path::Path,
-    saved: &Saved,
-    core: &mut Core,
-    now_ms: u64,
-    alarms: &mut BTreeMap<&'static str, Alarm>,
-) -> Result<Origin, StartError> {
-    let store = resume(&config.spec, folder, saved)?;
-    let (root, slot) = (store.finalized_root(), store.finalized().slot());
-    check_age(config, root, slot, now_ms, alarms)?;
-    core.resume(now_ms, store, saved);
-    Ok(Origin::Disk { slot })
-}
-
-/// Begins with the configured checkpoint; nothing yet where sources have to agree first.
-fn begin(
-    config: &Config,
-    core: &mut Core,
-    now_ms: u64,
-    alarms: &mut BTreeMap<&'static str, Alarm>,
-) -> Result<Option<Origin>, StartError> {
-    let (checkpoint, origin) = match &config.trust {
-        Trust::Given(checkpoint) => (*checkpoint, Origin::Given { root: checkpoint.root }),
-        Trust::BuiltIn => {
-            let checkpoint = Checkpoint::built_in(&config.spec)?;
-            (checkpoint, Origin::BuiltIn { root: checkpoint.root })
-        }
-        Trust::Agreed { least } if *least < 2 => {
-            return Err(CheckpointError::OneVoice { least: *least }.into());
-        }
-        Trust::Agreed { .. } => return Ok(None),
-    };
-    if let Some(slot) = checkpoint.slot {
-        check_age(config, checkpoint.root, slot, now_ms, alarms)?;
-    }
-    core.trust([checkpoint.root]);
-    Ok(Some(origin))
-}
-
-fn check_age(
-    config: &Config,
-    root: B256,
-    slot: u64,
-    now_ms: u64,
-    alarms: &mut BTreeMap<&'static str, Alarm>,
-) -> Result<(), CheckpointError> {
-    match config.freshness.check(&config.spec, root, slot, now_ms) {
-        Err(error @ CheckpointError::TooOld { .. }) if !config.freshness.strict => {
-            alarms.insert("old_checkpoint", Alarm::OldCheckpoint(error.to_string()));
-            Ok(())
-        }
-        judged => judged,
     }
 }

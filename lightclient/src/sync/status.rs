@@ -10,7 +10,8 @@ use thiserror::Error;
 use super::clock::ClockBehind;
 use crate::guard::GuardError;
 use crate::proven::Anchor;
-use crate::source::{Answer, Ask, crowd::SourceStatus};
+use crate::source::crowd::SourceStatus;
+use crate::source::{Answer, Ask};
 
 /// What the client is doing.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]

@@ -1,0 +1,76 @@
+//! When to ask again: after nothing new, after failures, and at this client's own moment, so that thousands of clients do not come together.
+
+use alloy_primitives::keccak256;
+
+use super::{Core, FIRST_PAUSE_MS, LONGEST_PAUSE_SLOTS, Pause, Want};
+use crate::sync::clock::{slot_at, start_of};
+
+impl Core {
+    /// Sources answered, and truly have nothing newer.
+    pub(in crate::sync) fn nothing_newer(&mut self, now_ms: u64, want: Want) {
+        match want {
+            Want::Finality | Want::Optimistic => {
+                self.synced |= want == Want::Finality;
+                self.rest(now_ms, want);
+                if want == Want::Finality {
+                    "no source has anything newer".clone_into(&mut self.why);
+                }
+            }
+            Want::Bootstrap { .. } | Want::Update { .. } => {
+                self.failed(now_ms, want, "no source has it".to_owned())
+            }
+        }
+    }
+
+    /// Nobody gave a usable answer.
+    pub(in crate::sync) fn failed(&mut self, now_ms: u64, want: Want, why: String) {
+        self.why = why;
+        self.pause(now_ms, want);
+        if matches!(want, Want::Bootstrap { .. }) && self.roots.len() > 1 {
+            self.roots.rotate_left(1);
+        }
+    }
+
+    /// Something has changed that makes asking again at once sensible, such as a new source.
+    pub(in crate::sync) fn nudge(&mut self) {
+        self.pauses.clear();
+        self.finality_at_ms = 0;
+    }
+
+    /// Looks again in the middle of the next slot, each client at its own moment, when that slot's signatures are in.
+    pub(super) fn rest(&mut self, now_ms: u64, want: Want) {
+        self.pauses.remove(&want);
+        let next = start_of(&self.spec, slot_at(&self.spec, now_ms).saturating_add(1));
+        let at = next + self.spec.slot_ms / 3 + self.draw(self.spec.slot_ms / 3);
+        if want == Want::Optimistic {
+            self.optimistic_at_ms = at;
+        } else {
+            self.finality_at_ms = at;
+        }
+    }
+
+    pub(super) fn pause(&mut self, now_ms: u64, want: Want) {
+        let longest = LONGEST_PAUSE_SLOTS.saturating_mul(self.spec.slot_ms).max(1);
+        let failures = self.pauses.get(&want).map_or(0, |pause| pause.failures);
+        let length = FIRST_PAUSE_MS.min(self.spec.slot_ms).saturating_mul(1 << failures.min(16)).min(longest);
+        let until_ms = now_ms.saturating_add(length + self.draw(length / 4));
+        self.pauses.insert(want, Pause { until_ms, failures: failures.saturating_add(1) });
+    }
+
+    /// Somewhere in the first three quarters of what is left of the period, so that a failure leaves time for another try.
+    pub(super) fn draw_committee_time(&mut self, now_ms: u64) {
+        let end = start_of(&self.spec, self.spec.period_start(self.wall_period(now_ms).saturating_add(1)));
+        self.committee_at_ms = now_ms.saturating_add(self.draw(end.saturating_sub(now_ms) / 4 * 3));
+    }
+
+    /// A number below `bound`, another one each time, the same for the same seed.
+    fn draw(&mut self, bound: u64) -> u64 {
+        self.draws = self.draws.wrapping_add(1);
+        let mut input = [0; 16];
+        input[..8].copy_from_slice(&self.seed.to_be_bytes());
+        input[8..].copy_from_slice(&self.draws.to_be_bytes());
+        let hash = keccak256(input);
+        let word: [u8; 8] = hash[..8].try_into().expect("eight of 32 bytes");
+        if bound == 0 { 0 } else { u64::from_be_bytes(word) % bound }
+    }
+}
