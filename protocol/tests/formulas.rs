@@ -2,8 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use alloy_primitives::U256;
+use proptest::prelude::*;
 use protocol::amount::{Lpt, Wei};
-use protocol::earnings::{Earnings, Factors, claim, fee_factor, reward_factor};
+use protocol::earnings::{Accrued, Claimed, Earnings, Factors, claim, fee_factor, pending, reward_factor};
 use protocol::math::{Arithmetic, PPB, PPM, PRECISE, Precision};
 use protocol::reserve::{Reserve, payable};
 use protocol::rounds::{Clock, Round};
@@ -172,4 +173,60 @@ fn a_ticket_is_paid_from_the_deposit_first_and_then_from_one_share() {
     assert_eq!(payable(wei(10), wei(6), wei(3)), wei(9));
     assert_eq!(payable(wei(10), wei(60), wei(3)), wei(10));
     assert_eq!(payable(Wei(U256::MAX), Wei(U256::MAX), Wei(U256::MAX)), Wei(U256::MAX));
+}
+
+fn any_word() -> impl Strategy<Value = U256> {
+    prop_oneof![
+        Just(U256::ZERO),
+        Just(U256::ONE),
+        Just(U256::MAX),
+        any::<u64>().prop_map(U256::from),
+        any::<[u64; 4]>().prop_map(U256::from_limbs),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_numbers_make_a_formula_panic(a in any_word(), b in any_word(), c in any_word(), d in any_word(), n: u64, m: u64) {
+        for precision in [PPM, PPB, PRECISE] {
+            let _ = precision.part(a, b, c);
+        }
+        let (from, to) = (Factors { reward: a, fee: b }, Factors { reward: c, fee: d });
+        let held = Earnings { stake: Lpt(b), fees: Wei(c) };
+        let _ = (reward_factor(a, Lpt(b), Lpt(c)), fee_factor(a, to, Wei(b), Lpt(d)), claim(held, from, to));
+        let claimed = Claimed { earnings: held, round: Round(n) };
+        let accrued = Accrued {
+            start: from,
+            now: to,
+            last_reward: (Round(m), d),
+            last_fee: (Round(m), a),
+            commission: Some(held),
+        };
+        let _ = pending(claimed, &accrued, Round(m));
+        let _ = Reserve { funds: Wei(a), claimed: Wei(b), claimed_by: Wei(c) }.share(d);
+        prop_assert!(payable(Wei(a), Wei(b), Wei(c)).0 <= a);
+        let clock = Clock { length: n, lock: m, since_round: Round(a.saturating_to()), since_block: b.saturating_to() };
+        let _ = (clock.locked_at(n), clock.with_length(m, n));
+        if let (Ok(round), Ok(start)) = (clock.round_at(m), clock.start_at(m)) {
+            prop_assert!(start <= m && m - start < clock.length && round >= clock.since_round);
+        }
+    }
+
+    /// What two delegators claim is never more than what one with both their stakes would.
+    #[test]
+    fn rounding_never_gives_away_what_was_not_earned(
+        a in 0..u64::MAX, b in 0..u64::MAX, rest in 0..u64::MAX, stake in 1..u64::MAX,
+    ) {
+        let factor = reward_factor(U256::ZERO, Lpt(U256::from(rest)), Lpt(U256::from(stake))).unwrap();
+        let end = Factors { reward: factor, fee: U256::ZERO };
+        let after = |n: U256| {
+            let held = Earnings { stake: Lpt(n), fees: Wei::default() };
+            claim(held, Factors::default(), end).unwrap().stake.0
+        };
+        let (a, b) = (U256::from(a), U256::from(b));
+        prop_assert!(after(a) + after(b) <= after(a + b));
+        prop_assert!(after(a) >= a);
+    }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::contracts::{Contracts, Part};
 use super::layout::bonding_manager as slots;
 use super::words::{Words, both, join, require, want};
-use super::{Hint, Unreadable, guard, round, service};
+use super::{BadText, Hint, Unreadable, guard, round, service};
 use crate::state::{Keys, StateView};
 
 /// An orchestrator as `BondingManager` has it at one block ("transcoder" in the contract).
@@ -51,6 +51,9 @@ pub struct Orchestrator {
     pub reward_caller: Option<Address>,
     /// Where it serves.
     pub service_uri: Option<String>,
+    /// Why what it has set as such is not read. Its own string must not make an orchestrator unreadable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bad_service_uri: Option<BadText>,
 }
 
 const GUARDED: &[Part] = &[Part::BondingManager, Part::RoundsManager];
@@ -112,8 +115,8 @@ pub fn read(
     let activation_round = words.round(t.activation_round())?;
     let deactivation_round = words.round(t.deactivation_round())?;
     let last_reward_round = words.round(t.last_reward_round())?;
-    let (earning_stake, service) =
-        both(words.word(earning(address, round)), service::read(view, contracts, address))?;
+    let (earning_stake, (service_uri, bad_service_uri)) =
+        both(words.word(earning(address, round)), service_uri(view, contracts, address))?;
     Ok(Orchestrator {
         address,
         round,
@@ -133,6 +136,19 @@ pub fn read(
         unclaimed_rewards: Lpt(words.word(t.cumulative_rewards())?),
         unclaimed_fees: Wei(words.word(t.cumulative_fees())?),
         reward_caller: words.address(slots::reward_caller(address))?,
-        service_uri: service.uri,
+        service_uri,
+        bad_service_uri,
     })
+}
+
+fn service_uri(
+    view: &dyn StateView,
+    contracts: &Contracts,
+    address: Address,
+) -> Result<(Option<String>, Option<BadText>), Unreadable> {
+    match service::read(view, contracts, address) {
+        Ok(service) => Ok((service.uri, None)),
+        Err(Unreadable::Text(why)) => Ok((None, Some(why))),
+        Err(error) => Err(error),
+    }
 }

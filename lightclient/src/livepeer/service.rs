@@ -2,6 +2,7 @@
 //! so its length is bounded before a word of it is asked for, and what is no text is an error.
 
 use alloy_primitives::{Address, B256, U256};
+use protocol::amount::Word;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -28,7 +29,8 @@ pub struct ServiceUri {
 }
 
 /// A string that is not read.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[derive(Clone, Debug, Eq, Error, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum BadText {
     /// Longer than anybody reads.
     #[error("the service URI of {address} has {bytes} bytes: more than {MAX_BYTES} are not read")]
@@ -36,7 +38,7 @@ pub enum BadText {
         /// Whose it is.
         address: Address,
         /// Its length.
-        bytes: U256,
+        bytes: Word,
     },
     /// The word that holds its length is none that Solidity writes.
     #[error("the service URI of {address} is not encoded as a string: {word}")]
@@ -46,7 +48,7 @@ pub enum BadText {
         /// The word.
         word: B256,
     },
-    /// Not UTF-8.
+    /// Not UTF-8, or with control characters, which would steer the terminal of whoever prints it.
     #[error("the service URI of {0} is not text")]
     NotText(Address),
 }
@@ -77,6 +79,9 @@ pub fn read(view: &dyn StateView, contracts: &Contracts, address: Address) -> Re
         Length::Long(length) => long(view, contracts, slot, length)?,
     };
     let text = String::from_utf8(bytes).map_err(|_| BadText::NotText(address))?;
+    if text.chars().any(char::is_control) {
+        return Err(BadText::NotText(address).into());
+    }
     Ok(ServiceUri { address, uri: (!text.is_empty()).then_some(text) })
 }
 
@@ -95,7 +100,7 @@ fn length(address: Address, word: B256) -> Result<Length, BadText> {
     }
     let bytes = value >> 1;
     if bytes > U256::from(MAX_BYTES) {
-        return Err(BadText::TooLong { address, bytes });
+        return Err(BadText::TooLong { address, bytes: Word(bytes) });
     }
     let length: usize = bytes.saturating_to();
     if length < 32 { malformed } else { Ok(Length::Long(length)) }

@@ -8,6 +8,7 @@ use lightclient::livepeer::layout::{
 };
 use lightclient::livepeer::{Ask, BadPool, BadText, Contracts, Hint, Part, Pool, Read, Target, Unreadable};
 use lightclient::state::Account;
+use protocol::amount::Word;
 
 use crate::world::{World, contracts, who};
 
@@ -226,7 +227,10 @@ fn a_string_longer_than_allowed_is_refused_before_its_words_are_fetched() {
     assert_eq!(found.uri.unwrap().len(), 512);
     for bytes in [U256::from(513), U256::MAX >> 1] {
         world.slots.insert((contracts.service_registry, slot), (bytes << 1) | U256::ONE);
-        assert_eq!(read(&world).unwrap_err(), BadText::TooLong { address: who(1), bytes }.into());
+        assert_eq!(
+            read(&world).unwrap_err(),
+            BadText::TooLong { address: who(1), bytes: Word(bytes) }.into()
+        );
     }
 }
 
@@ -242,6 +246,21 @@ fn what_is_no_string_is_refused() {
     }
     world.string(registry, slot, &[0xff, 0xfe]);
     assert_eq!(read(&world), BadText::NotText(who(1)).into());
+    world.string(registry, slot, b"https://o1\x1b[2J");
+    assert_eq!(read(&world), BadText::NotText(who(1)).into());
+}
+
+#[test]
+fn an_orchestrator_with_an_endless_string_is_still_read() {
+    let contracts = contracts();
+    let mut world = World::new(&contracts);
+    world.set(contracts.service_registry, sr::uri(who(1)), u128::MAX);
+    world.set(contracts.bonding_manager, bm::delegator(who(1)).delegated(), 5);
+    let Read::Orchestrator(o) = Ask::Orchestrator(who(1)).read(&world, &contracts, BLOCK).unwrap() else {
+        panic!()
+    };
+    assert!(matches!((o.service_uri, o.bad_service_uri), (None, Some(BadText::TooLong { .. }))));
+    assert_eq!(o.stake.0, U256::from(5));
 }
 
 #[test]
