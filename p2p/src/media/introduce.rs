@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use libp2p::{PeerId, Stream, StreamProtocol};
 use libp2p_stream::IncomingStreams;
-use protocol::PeerKey;
+use protocol::{NodeRecord, PeerKey};
 use tokio::sync::watch;
 use tokio::time::{Instant, interval, timeout};
 use tokio_util::compat::FuturesAsyncReadCompatExt;
@@ -27,6 +27,7 @@ use super::sight::{decode_meeting, encode_meeting, is_public};
 use super::wire::proto;
 use crate::identity::{peer_id_of, peer_key_of};
 use crate::limits::{Bucket, Quota};
+use crate::roster::RosterView;
 use crate::swarm::{Control, Reachability};
 
 /// The name and major version of an introduction on a libp2p stream.
@@ -103,12 +104,8 @@ async fn tend(control: Control, media: MediaEndpoint, see: watch::Sender<Vec<Soc
         let private = *reachability.borrow() == Reachability::Private;
         if private {
             let roster = control.roster();
-            let public = roster.relays.iter().filter_map(|key| roster.get(*key));
-            let anchors = public.filter(|record| record.peer != control.me() && !record.media.is_empty());
-            futures::future::join_all(
-                anchors.take(ANCHORS).map(|anchor| media.touch(anchor.peer, &anchor.media)),
-            )
-            .await;
+            let anchors = anchors(&roster, control.me());
+            futures::future::join_all(anchors.iter().map(|at| media.touch(at.peer, &at.media))).await;
         }
         let now = media.seen_at();
         see.send_if_modified(|known| {
@@ -123,6 +120,15 @@ async fn tend(control: Control, media: MediaEndpoint, see: watch::Sender<Vec<Soc
             told = tell;
         }
     }
+}
+
+/// The public nodes to stay connected to: for each node others, so that none is everybody's.
+fn anchors(roster: &RosterView, me: PeerKey) -> Vec<Arc<NodeRecord>> {
+    let distance = |key: &PeerKey| std::array::from_fn::<u8, 32, _>(|i| key.0[i] ^ me.0[i]);
+    let mut public: Vec<&PeerKey> = roster.relays.iter().filter(|key| **key != me).collect();
+    public.sort_by_cached_key(|key| distance(key));
+    let known = public.into_iter().filter_map(|key| roster.get(*key)).cloned();
+    known.filter(|record| !record.media.is_empty()).take(ANCHORS).collect()
 }
 
 /// Where this node can be met: where others see it, else where its record says that it is.

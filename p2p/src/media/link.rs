@@ -311,7 +311,9 @@ impl Ways {
             sleep(STAGGER * (addrs.len() as u32 + 1)).await;
             let places = introduce.introduce(peer).await.map_err(MediaError::Unreachable)?;
             tracing::debug!(?peer, ?places, "introduced");
-            race(self.dial.as_ref(), peer, &places).await
+            let met = race(self.dial.as_ref(), peer, &places).await?;
+            tracing::info!(?peer, at = %met.remote_address(), "met through both NATs");
+            Ok(met)
         };
         tokio::pin!(dialled, met);
         tokio::select! {
