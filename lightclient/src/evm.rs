@@ -2,7 +2,7 @@
 //! or a piece of code that nobody proved never becomes a result: the run goes on with zeros only to find out what else it
 //! needs, and ends in [`EvmError::Wanted`]. Knows no source; the caller fetches and runs again.
 
-use alloy_primitives::{Address, Bytes, Log, U256};
+use alloy_primitives::{Address, B256, Bytes, Log, U256};
 use revm::context::result::{EVMError, ExecutionResult};
 use revm::context::{BlockEnv, TxEnv};
 use revm::primitives::TxKind;
@@ -36,6 +36,9 @@ pub struct Env {
     pub number: u64,
     /// `block.timestamp`, seconds since 1970.
     pub timestamp: u64,
+    /// What `blockhash` answers where only the course of a transaction matters and not the value (`initializeRound` stores
+    /// one); none ends a run that asks. On Arbitrum nobody can prove what it will be.
+    pub block_hash: Option<B256>,
 }
 
 /// A transaction to try.
@@ -112,7 +115,7 @@ pub fn simulate(
     env: Env,
     tx: &Transaction,
 ) -> Result<Outcome, EvmError> {
-    let mut proven = Proven::new(view, codes);
+    let mut proven = Proven::new(view, codes, env.block_hash);
     let result = run(&mut proven, env, tx);
     let wanted = proven.into_wanted();
     if !wanted.is_empty() {

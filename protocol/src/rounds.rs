@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::math::{Arithmetic, PPM};
 
-/// A round's number.
+/// A round's number. As JSON a number too, and null for [`Round::NEVER`].
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Option<u64>", into = "Option<u64>")]
 pub struct Round(pub u64);
 
 impl Round {
@@ -33,6 +33,18 @@ impl Round {
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+}
+
+impl From<Option<u64>> for Round {
+    fn from(round: Option<u64>) -> Self {
+        round.map_or(Self::NEVER, Self)
+    }
+}
+
+impl From<Round> for Option<u64> {
+    fn from(round: Round) -> Self {
+        (round != Round::NEVER).then_some(round.0)
     }
 }
 
@@ -112,5 +124,21 @@ impl Clock {
     fn rounds_since(&self, block: u64) -> Result<u64, Arithmetic> {
         let blocks = block.checked_sub(self.since_block).ok_or(Arithmetic::Overflow)?;
         blocks.checked_div(self.length).ok_or(Arithmetic::DivisionByZero)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_is_no_number_that_a_reader_could_round() {
+        for (round, text) in [(Round(4281), "4281"), (Round::NEVER, "null")] {
+            assert_eq!(serde_json::to_string(&round).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Round>(text).unwrap(), round);
+            assert_eq!(Round::from_word(round.to_word()), round);
+        }
+        assert_eq!(Round::NEVER.to_string(), "never");
+        assert_eq!(Round::from_word(U256::from(u64::MAX) + U256::ONE), Round::NEVER);
     }
 }

@@ -35,7 +35,7 @@ pub struct Wanted {
 /// Code asked for the hash of a block.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[error(
-    "the code asks for the hash of block {0}: on Arbitrum that is no hash that anybody can prove, so this is not simulated"
+    "the code asks for the hash of block {0}: on Arbitrum that is no hash that anybody can prove, so this needs a stand-in"
 )]
 pub struct NoBlockHash(pub u64);
 
@@ -85,6 +85,7 @@ pub(super) struct Proven<'a> {
     codes: &'a Codes,
     /// Which account was seen with which code, to ask somebody for it.
     seen: BTreeMap<B256, Address>,
+    block_hash: Option<B256>,
     wanted: Wanted,
 }
 
@@ -95,8 +96,8 @@ impl fmt::Debug for Proven<'_> {
 }
 
 impl<'a> Proven<'a> {
-    pub(super) fn new(view: &'a dyn StateView, codes: &'a Codes) -> Self {
-        Self { view, codes, seen: BTreeMap::new(), wanted: Wanted::default() }
+    pub(super) fn new(view: &'a dyn StateView, codes: &'a Codes, block_hash: Option<B256>) -> Self {
+        Self { view, codes, seen: BTreeMap::new(), block_hash, wanted: Wanted::default() }
     }
 
     pub(super) fn into_wanted(self) -> Wanted {
@@ -147,6 +148,6 @@ impl Database for Proven<'_> {
     }
 
     fn block_hash(&mut self, number: u64) -> Result<B256, NoBlockHash> {
-        Err(NoBlockHash(number))
+        self.block_hash.ok_or(NoBlockHash(number))
     }
 }

@@ -13,8 +13,8 @@ use crate::anvil::Proofs;
 use crate::stage::{
     Stage, bondCall, claimEarningsCall, claimableReserveCall, currentRoundCall, getDelegatorCall,
     getGlobalTotalSupplyCall, getNextTranscoderInPoolCall, getSenderInfoCall, getServiceURICall,
-    getTranscoderCall, isActiveTranscoderCall, pendingFeesCall, pendingStakeCall, rewardCall, transcoderCall,
-    transcoderTotalStakeCall, unbondCall,
+    getTranscoderCall, initializeRoundCall, isActiveTranscoderCall, pendingFeesCall, pendingStakeCall,
+    rewardCall, transcoderCall, transcoderTotalStakeCall, unbondCall,
 };
 
 /// Round trips that reads took, values that agreed, answers compared byte by byte.
@@ -153,7 +153,8 @@ fn genuine_contracts_read_the_same_by_slots_by_bytecode_and_by_the_chain() {
 fn a_simulated_transaction_burns_the_same_gas_and_reverts_for_the_same_reason() {
     let stage = Stage::new();
     stage.play();
-    let (bonding, mut codes) = (stage.contracts().bonding_manager, Codes::default());
+    let (bonding, rounds, mut codes) =
+        (stage.contracts().bonding_manager, stage.contracts().rounds_manager, Codes::default());
     let transaction = |i: usize, data: Vec<u8>| Transaction {
         from: stage.who(i),
         to: bonding,
@@ -200,4 +201,14 @@ fn a_simulated_transaction_burns_the_same_gas_and_reverts_for_the_same_reason() 
         assert_eq!(outcome.logs.len(), receipt["logs"].as_array().unwrap().len());
         println!("gas {burnt}, {} events, {} round trips", outcome.logs.len(), proofs.round_trips);
     }
+    stage.anvil.mine(50);
+    let mut proofs = Proofs::of(&stage.anvil);
+    let begin = Transaction { to: rounds, ..transaction(9, initializeRoundCall {}.abi_encode()) };
+    let hash = Some(proofs.header.hash);
+    let env = Env { number: proofs.header.number + 1, block_hash: hash, ..stage.env(&proofs) };
+    let outcome =
+        stage.evm(&mut proofs, &mut codes, |view, codes| simulate(view, codes, env, &begin)).unwrap();
+    let receipt = stage.anvil.send(begin.from, Some(rounds), &begin.data, U256::ZERO);
+    assert_eq!(format!("{:#x}", outcome.gas), receipt["gasUsed"].as_str().unwrap());
+    println!("initializeRound: gas {}", outcome.gas);
 }

@@ -8,7 +8,7 @@ use lightclient::state::Account;
 
 use crate::world::{World, contracts, who};
 
-const ENV: Env = Env { chain_id: 42161, number: 7_556_512, timestamp: 1_700_000_000 };
+const ENV: Env = Env { chain_id: 42161, number: 7_556_512, timestamp: 1_700_000_000, block_hash: None };
 
 mod op {
     pub const ADD: u8 = 0x01;
@@ -225,9 +225,12 @@ fn code_that_never_ends_ends_with_its_gas() {
 }
 
 #[test]
-fn a_block_hash_is_not_made_up() {
+fn a_block_hash_is_not_made_up_unless_somebody_gives_one() {
     let chain = Chain::new().with(who(1), &code(&[&[PUSH1, 1, NUMBER, 0x03, BLOCKHASH], &ANSWER])); // SUB
     assert_eq!(chain.call(who(1), &[]).unwrap_err(), EvmError::NoBlockHash(NoBlockHash(ENV.number - 1)));
+    let hash = B256::repeat_byte(7);
+    let env = Env { block_hash: Some(hash), ..ENV };
+    assert_eq!(call(&chain.world, &chain.codes, env, who(1), Bytes::new()).unwrap(), Bytes::from(hash));
 }
 
 #[test]

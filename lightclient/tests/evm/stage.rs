@@ -172,7 +172,12 @@ impl Stage {
 
     pub fn env(&self, proofs: &Proofs<'_>) -> Env {
         // This chain's own block number stands for the L1 number of an Arbitrum header.
-        Env { chain_id: 31337, number: proofs.header.number, timestamp: proofs.header.timestamp }
+        Env {
+            chain_id: 31337,
+            number: proofs.header.number,
+            timestamp: proofs.header.timestamp,
+            block_hash: None,
+        }
     }
 
     pub fn read(&self, proofs: &mut Proofs<'_>, ask: &Ask) -> Read {
