@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use libp2p::PeerId;
 
-use crate::limits::{Bucket, FROM_NEIGHBOUR, MAX_REMEMBERED, PAGES};
+use crate::limits::{Bucket, FROM_NEIGHBOUR, MAX_REMEMBERED, NEWS, PAGES, PROOFS};
 
 /// Points at which a neighbour is cut off.
 const CUT_OFF_AT: f64 = 100.0;
@@ -39,6 +39,8 @@ pub struct Admission {
 struct Conduct {
     records: Bucket,
     pages: Bucket,
+    proofs: Bucket,
+    news: Bucket,
     points: f64,
     at_ms: u64,
     bans: u32,
@@ -54,6 +56,16 @@ impl Admission {
     /// Whether `from` gets a page of the table.
     pub fn may_ask_page(&mut self, now_ms: u64, from: PeerId) -> bool {
         self.conduct(now_ms, from).pages.take(now_ms, PAGES)
+    }
+
+    /// Whether a request of `from` for a proof is looked at.
+    pub fn may_ask_proof(&mut self, now_ms: u64, from: PeerId) -> bool {
+        self.conduct(now_ms, from).proofs.take(now_ms, PROOFS)
+    }
+
+    /// Whether news that `from` brings is looked at.
+    pub fn may_bring_news(&mut self, now_ms: u64, from: PeerId) -> bool {
+        self.conduct(now_ms, from).news.take(now_ms, NEWS)
     }
 
     /// Notes a fault; says whether the neighbour is to be cut off now.

@@ -3,6 +3,7 @@
 //! In flow a configuration and a key, out flows one libp2p behaviour whose every name, size and rate is bounded. It decides
 //! nothing: the event loop in [`crate::swarm`] does.
 
+mod proofs;
 mod table;
 
 use std::collections::HashSet;
@@ -25,10 +26,12 @@ use libp2p::{
 };
 use protocol::{Hash, NodeRecord};
 
+pub use proofs::ProofCodec;
 pub use table::{BadRequest, Page, PageRequest, TableCodec};
 
 use crate::limits;
 use crate::media::{fallback, introduce};
+use crate::proofs::News;
 
 /// The major version of everything below: nodes of another one refuse each other.
 pub const MAJOR: u32 = 1;
@@ -39,6 +42,8 @@ pub mod names {
 
     /// The table of records, a page at a time.
     pub const ROSTER: StreamProtocol = StreamProtocol::new("/livemesh/roster/1");
+    /// Proofs and what they need, opaque here.
+    pub const PROOFS: StreamProtocol = StreamProtocol::new("/livemesh/proofs/1");
     /// Addresses of peers by name.
     pub const KAD: StreamProtocol = StreamProtocol::new("/livemesh/kad/1");
     /// Gossip; libp2p appends its own versions.
@@ -65,9 +70,11 @@ pub struct Plan {
     pub mdns: bool,
     /// How often peers are pinged.
     pub ping: Duration,
+    /// Whether it relays proofs and news of chains.
+    pub proofs: bool,
 }
 
-/// Gossip of one topic, of which nobody may make us remember others.
+/// Gossip of few topics, of which nobody may make us remember others.
 pub type RecordGossip = Gossip<IdentityTransform, MaxCountSubscriptionFilter<WhitelistSubscriptionFilter>>;
 
 /// All protocols of the control plane.
@@ -85,6 +92,8 @@ pub(crate) struct Protocols {
     pub gossip: RecordGossip,
     /// Records, all at once.
     pub table: request_response::Behaviour<TableCodec>,
+    /// Proofs, asked of one peer.
+    pub proofs: Toggle<request_response::Behaviour<ProofCodec>>,
     /// Addresses of known peers; neither records nor providers.
     pub kad: kad::Behaviour<MemoryStore>,
     /// Being reached through others.
@@ -131,6 +140,7 @@ impl Protocols {
                     .with_request_timeout(limits::REQUEST_TIMEOUT)
                     .with_max_concurrent_streams(limits::REQUEST_STREAMS),
             ),
+            proofs: plan.proofs.then(proofs_of_peers).into(),
             kad: addresses_only(plan, key),
             relayed,
             punch: plan.open.then(|| dcutr::Behaviour::new(me)).into(),
@@ -159,6 +169,21 @@ pub fn record_topic(network: &str) -> IdentTopic {
     IdentTopic::new(format!("/livemesh/{network}/records/{MAJOR}"))
 }
 
+/// The topic on which a kind of news spreads.
+#[must_use]
+pub fn news_topic(network: &str, news: News) -> IdentTopic {
+    IdentTopic::new(format!("/livemesh/{network}/{}/{MAJOR}", news.name()))
+}
+
+fn proofs_of_peers() -> request_response::Behaviour<ProofCodec> {
+    request_response::Behaviour::new(
+        [(names::PROOFS, request_response::ProtocolSupport::Full)],
+        request_response::Config::default()
+            .with_request_timeout(limits::PROOF_TIMEOUT)
+            .with_max_concurrent_streams(limits::REQUEST_STREAMS),
+    )
+}
+
 /// Connections that a node keeps of those that others made, of `max_connections` in all: the rest is for those that it makes.
 #[must_use]
 pub(crate) fn max_inbound(max_connections: u32, degree: usize) -> u32 {
@@ -180,9 +205,11 @@ fn connection_bounds(plan: &Plan) -> connection_limits::ConnectionLimits {
 /// Records are signed by their makers, so gossip signs nothing itself, and the same record is the same message whoever sends it.
 fn record_gossip(plan: &Plan) -> Result<RecordGossip, Box<dyn Error + Send + Sync>> {
     let topic = record_topic(&plan.network).hash();
+    let news = News::ALL.map(|news| news_topic(&plan.network, news).hash());
     // Gossip wants at least two peers, one of which this node dialed.
     let degree = plan.degree.max(2);
-    let config = gossipsub::ConfigBuilder::default()
+    let mut config = gossipsub::ConfigBuilder::default();
+    config
         .protocol_id_prefix(names::GOSSIP_PREFIX)
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
@@ -193,21 +220,25 @@ fn record_gossip(plan: &Plan) -> Result<RecordGossip, Box<dyn Error + Send + Syn
         .mesh_n_high(degree * 2)
         .mesh_outbound_min((degree / 3).max(1))
         .max_transmit_size(limits::GOSSIP_FRAME_BYTES)
-        .max_transmit_size_for_topic(NodeRecord::MAX_BYTES + limits::GOSSIP_OVERHEAD_BYTES, topic.clone())
-        .build()?;
+        .max_transmit_size_for_topic(NodeRecord::MAX_BYTES + limits::GOSSIP_OVERHEAD_BYTES, topic.clone());
+    for topic in &news {
+        config.max_transmit_size_for_topic(limits::NEWS_BYTES + limits::GOSSIP_OVERHEAD_BYTES, topic.clone());
+    }
+    let config = config.build()?;
+    let topics: HashSet<_> = news.into_iter().chain([topic]).collect();
     let filter = MaxCountSubscriptionFilter {
-        filter: WhitelistSubscriptionFilter(HashSet::from([topic.clone()])),
-        max_subscribed_topics: 1,
-        max_subscriptions_per_request: 4,
+        filter: WhitelistSubscriptionFilter(topics.clone()),
+        max_subscribed_topics: limits::TOPICS,
+        max_subscriptions_per_request: 4 * limits::TOPICS,
     };
     let mut gossip = Gossip::new_with_subscription_filter(MessageAuthenticity::Anonymous, config, filter)?;
-    let (params, thresholds) = scoring(topic);
+    let (params, thresholds) = scoring(topics);
     gossip.with_peer_score(params, thresholds)?;
     Ok(gossip)
 }
 
-/// Two invalid records silence a neighbour; many neighbours from one address weigh less each.
-fn scoring(topic: gossipsub::TopicHash) -> (PeerScoreParams, PeerScoreThresholds) {
+/// Two invalid messages silence a neighbour; many neighbours from one address weigh less each.
+fn scoring(topics: HashSet<gossipsub::TopicHash>) -> (PeerScoreParams, PeerScoreThresholds) {
     let on_topic = TopicScoreParams {
         topic_weight: 1.0,
         first_message_deliveries_weight: 0.5,
@@ -220,7 +251,7 @@ fn scoring(topic: gossipsub::TopicHash) -> (PeerScoreParams, PeerScoreThresholds
         ..TopicScoreParams::default()
     };
     let params = PeerScoreParams {
-        topics: [(topic, on_topic)].into(),
+        topics: topics.into_iter().map(|topic| (topic, on_topic.clone())).collect(),
         topic_score_cap: 50.0,
         // A whole mesh on one machine is a test, not an attack.
         ip_colocation_factor_whitelist: [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
@@ -268,7 +299,7 @@ fn addresses_only(plan: &Plan, key: &Keypair) -> kad::Behaviour<MemoryStore> {
 /// would take the other's streams without a word.
 #[must_use]
 pub fn all_names() -> Vec<String> {
-    let ours = [names::ROSTER, names::KAD, fallback::PROTOCOL, introduce::PROTOCOL]
+    let ours = [names::ROSTER, names::PROOFS, names::KAD, fallback::PROTOCOL, introduce::PROTOCOL]
         .map(|name: StreamProtocol| name.to_string());
     let gossip = ["1.0.0", "1.1.0", "1.2.0", "1.3.0"].map(|v| format!("{}/{v}", names::GOSSIP_PREFIX));
     let libp2ps = [
@@ -295,7 +326,7 @@ mod tests {
 
     #[test]
     fn our_names_carry_the_major_version() {
-        for name in [names::ROSTER, names::KAD, fallback::PROTOCOL, introduce::PROTOCOL] {
+        for name in [names::ROSTER, names::PROOFS, names::KAD, fallback::PROTOCOL, introduce::PROTOCOL] {
             assert!(name.as_ref().ends_with(&format!("/{MAJOR}")), "{name}");
         }
         assert!(protocol_version("n").contains(&format!("/{MAJOR}/")));

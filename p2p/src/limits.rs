@@ -34,6 +34,23 @@ pub const REQUEST_STREAMS: usize = 8;
 /// Streams of one connection whose protocol is still being negotiated.
 pub const NEGOTIATING_STREAMS: usize = 32;
 
+/// Largest request for a proof, bytes: the storage keys of a whole orchestrator pool.
+pub const PROOF_REQUEST_BYTES: usize = 64 * 1024;
+/// Largest part of a proof in one answer, bytes; larger proofs come in several.
+pub const PROOF_REPLY_BYTES: usize = 1 << 20;
+/// Time for a request for a proof and its answer: a mebibyte at one megabit a second.
+pub const PROOF_TIMEOUT: Duration = Duration::from_secs(10);
+/// Requests and news that are being looked at, over all neighbours.
+pub const PROOFS_AT_ONCE: usize = 64;
+/// Largest news, bytes: a finality update of mainnet has 2 KiB.
+pub const NEWS_BYTES: usize = 8 * 1024;
+/// Topics: records, and each kind of news.
+pub const TOPICS: usize = 3;
+/// Requests for proofs of one neighbour: catching up over 14 days and reading everything takes some forty.
+pub const PROOFS: Quota = Quota { burst: 64, every_ms: 250 };
+/// News that one neighbour may bring: one a slot is twice what there can be.
+pub const NEWS: Quota = Quota { burst: 16, every_ms: 1000 };
+
 /// Largest gossip frame, bytes: a few dozen records, or the ids of a heartbeat.
 pub const GOSSIP_FRAME_BYTES: usize = 64 * 1024;
 /// What gossip adds to a record, bytes: topic name and framing.

@@ -7,6 +7,7 @@ mod addr;
 mod dialer;
 mod links;
 mod own;
+mod proofs;
 mod pulls;
 mod reach;
 mod run;
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use libp2p::Multiaddr;
 use protocol::PeerKey;
 use protocol::record::{Roles, Work};
@@ -24,6 +26,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::Identity;
+use crate::proofs::{Door, News, NoAnswer};
 use crate::roster::RosterView;
 use crate::wire::MAX_NETWORK;
 
@@ -55,6 +58,8 @@ pub struct ControlConfig {
     pub liveness: Duration,
     /// Time for a new neighbour to say who it is.
     pub patience: Duration,
+    /// Where requests for proofs and news of chains go; without one the node takes no part in them.
+    pub proofs: Option<Door>,
 }
 
 impl ControlConfig {
@@ -74,6 +79,7 @@ impl ControlConfig {
             // One lost keep-alive a second apart is forgiven, two are not.
             liveness: Duration::from_secs(3),
             patience: Duration::from_secs(10),
+            proofs: None,
         }
     }
 
@@ -190,6 +196,8 @@ enum Command {
     Unwant(PeerKey),
     Dial(Multiaddr),
     MediaSeenAt(Vec<SocketAddr>),
+    Proof(PeerKey, Bytes, oneshot::Sender<Result<Bytes, NoAnswer>>),
+    Tell(News, Bytes),
     Leave(oneshot::Sender<()>),
 }
 
@@ -318,6 +326,21 @@ impl Control {
     /// Adds addresses at which others see this node's media port through its NAT to its record, in place of those before.
     pub async fn media_seen_at(&self, addrs: Vec<SocketAddr>) {
         self.ask(Command::MediaSeenAt(addrs)).await;
+    }
+
+    /// Asks a connected peer for a proof; request and answer are opaque and bounded by [`crate::limits`].
+    ///
+    /// # Errors
+    /// [`NoAnswer`] when none came.
+    pub async fn ask_proof(&self, peer: PeerKey, request: Bytes) -> Result<Bytes, NoAnswer> {
+        let (answer, wait) = oneshot::channel();
+        self.ask(Command::Proof(peer, request, answer)).await;
+        wait.await.unwrap_or(Err(NoAnswer::Gone))
+    }
+
+    /// Tells the mesh something that this node has verified and others may not know yet.
+    pub async fn tell(&self, news: News, data: Bytes) {
+        self.ask(Command::Tell(news, data)).await;
     }
 
     /// Tells the mesh that this node leaves, and leaves. Resolves when it has.

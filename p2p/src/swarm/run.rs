@@ -23,14 +23,16 @@ use super::addr::{behind, quic, udp};
 use super::dialer::Dialer;
 use super::links::{Link, Links};
 use super::own::Own;
+use super::proofs::Proofs;
 use super::pulls::Pulls;
 use super::reach::Relays;
 use super::{Command, ControlConfig, ControlError, Neighbours, Reachability, RecordDraft, Seen};
 use crate::Identity;
 use crate::admission::{Admission, Fault};
-use crate::behaviour::{Plan, Protocols, ProtocolsEvent, max_inbound, record_topic};
+use crate::behaviour::{Plan, Protocols, ProtocolsEvent, max_inbound, news_topic, record_topic};
 use crate::identity::{peer_id_of, peer_key_of};
 use crate::limits::{NEGOTIATING_STREAMS, ROSTER_CAPACITY, VISIT_MS};
+use crate::proofs::News;
 use crate::roster::{Roster, RosterView};
 
 /// Time for a listener to say where it listens.
@@ -58,6 +60,7 @@ pub(super) struct Mesh {
     pub(super) own: Own,
     pub(super) pulls: Pulls,
     pub(super) relays: Relays,
+    pub(super) proofs: Proofs,
     pub(super) rng: StdRng,
     /// What a dial that is under way was for.
     dials: HashMap<ConnectionId, Target>,
@@ -103,7 +106,12 @@ impl Mesh {
             swarm.add_external_address(quic(external));
         }
         let topic = record_topic(&config.network);
-        swarm.behaviour_mut().gossip.subscribe(&topic).map_err(|e| ControlError::Protocols(e.to_string()))?;
+        let news = News::ALL.map(|news| news_topic(&config.network, news));
+        let news = news.into_iter().filter(|_| config.proofs.is_some());
+        for topic in std::iter::once(topic).chain(news) {
+            let gossip = &mut swarm.behaviour_mut().gossip;
+            gossip.subscribe(&topic).map_err(|e| ControlError::Protocols(e.to_string()))?;
+        }
         let streams = swarm.behaviour().streams.new_control();
         let (shown, seen) = channels(&config, &listening);
         let mut rng = StdRng::from_os_rng();
@@ -124,6 +132,7 @@ impl Mesh {
             links: Links::default(),
             pulls: Pulls::new(unix_ms()),
             relays: Relays::default(),
+            proofs: Proofs::new(config.proofs.clone()),
             dials: HashMap::new(),
             unheard: true,
             roster_changed: false,
@@ -156,6 +165,7 @@ impl Mesh {
                     Some(command) => self.on_command(command),
                     None => return self.leave().await,
                 },
+                Some(done) = self.proofs.shown.next() => self.on_done(done),
                 Ok(()) = self.drafts.changed() => {
                     let draft = self.drafts.borrow_and_update().clone();
                     self.own.change(|facts| facts.draft = draft);
@@ -215,6 +225,8 @@ impl Mesh {
                 self.own.change(|facts| facts.media_seen = addrs);
                 self.soon(Duration::ZERO);
             }
+            Command::Proof(peer, request, answer) => self.ask_proof(peer, request, answer),
+            Command::Tell(news, data) => self.tell(news, data),
             Command::Leave(_) => {}
         }
     }
@@ -244,6 +256,7 @@ impl Mesh {
         match event {
             ProtocolsEvent::Gossip(event) => self.on_gossip(event),
             ProtocolsEvent::Table(event) => self.on_table(event),
+            ProtocolsEvent::Proofs(event) => self.on_proofs(event),
             ProtocolsEvent::Identify(event) => self.on_identify(event),
             ProtocolsEvent::Ping(event) => self.on_ping(event),
             ProtocolsEvent::Mdns(event) => self.on_lan(event),
@@ -464,6 +477,7 @@ fn build(config: &ControlConfig, identity: &Identity) -> Result<Swarm<Protocols>
         open: config.external.is_empty() && !loopback,
         mdns: config.mdns,
         ping: config.liveness,
+        proofs: config.proofs.is_some(),
     };
     let swarm = SwarmBuilder::with_existing_identity(identity.keypair())
         .with_tokio()

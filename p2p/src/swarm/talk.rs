@@ -92,6 +92,9 @@ impl Mesh {
     pub(super) fn on_gossip(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
+                if let Some(news) = self.news_on(&message.topic) {
+                    return self.on_news(news, propagation_source, message_id, message.data.into());
+                }
                 let acceptance = self.on_record(propagation_source, message.data.into());
                 let gossip = &mut self.swarm.behaviour_mut().gossip;
                 gossip.report_message_validation_result(&message_id, &propagation_source, acceptance);
