@@ -19,7 +19,7 @@ command -v python3 >/dev/null || skip "no python3 (apt-get install python3-venv)
 python3 -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' ||
     skip "the consensus specification runs on Python 3.11 to 3.14, this is $(python3 --version)"
 command -v node >/dev/null || skip "no node (apt-get install nodejs npm)"
-node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 18)' || skip "EthereumJS needs node 18, this is $(node --version)"
+node -e 'process.exit(parseInt(process.versions.node) < 18 ? 1 : 0)' || skip "EthereumJS needs node 18, this is $(node --version)"
 command -v npm >/dev/null || skip "no npm (apt-get install npm)"
 
 mkdir -p "$place"

@@ -1,0 +1,264 @@
+//! A real chain made by other people's software, followed live over HTTP, then through a proxy that changes every field of every
+//! answer in turn. `scripts/test-interop.sh` starts the chain and runs this; alone it has nothing to talk to.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a test may fail by panic, and says what it measured"
+)]
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use lightclient::source::score::{Health, Standing};
+use lightclient::sync::{Clock, Event, LightClient};
+use tokio::time::timeout;
+
+use liar::Liar;
+use mutation::Mutation;
+use trial::{Snapshot, Verdict, assert_only_truth};
+use world::World;
+
+#[path = "interop/liar.rs"]
+mod liar;
+#[path = "interop/mutation.rs"]
+mod mutation;
+#[path = "interop/trial.rs"]
+mod trial;
+#[path = "interop/world.rs"]
+mod world;
+
+/// Clients at the same time; most of a trial is waiting for the other side of a socket.
+const WORKERS: usize = 4;
+/// Longest wait for one event of the chain, which makes a block a second.
+const EVENT: Duration = Duration::from_secs(120);
+
+/// Changes that change nothing that the light client says: kind of answer, field, changes, and why.
+const WITHOUT_EFFECT: [(&str, &str, &str, &str); 33] = [
+    ("bootstrap", "version", "nulled removed", VERSION),
+    ("updates", "*.version", "nulled removed", VERSION),
+    ("finality_update", "version", "nulled removed", VERSION),
+    ("optimistic_update", "version", "nulled removed", VERSION),
+    ("updates", "", "grown", "one period was asked for, the first update is taken"),
+    ("updates", "*.data.signature_slot", "altered", SIGNATURE_SLOT),
+    ("finality_update", "data.signature_slot", "altered", SIGNATURE_SLOT),
+    ("optimistic_update", "data.signature_slot", "altered", SIGNATURE_SLOT),
+    ("eth_chainId", "jsonrpc", "altered nulled removed", ENVELOPE),
+    ("eth_getCode", "jsonrpc", "altered nulled removed", ENVELOPE),
+    ("eth_getBlockByHash", "jsonrpc", "altered nulled removed", ENVELOPE),
+    ("eth_getProof", "*.jsonrpc", "altered nulled removed", ENVELOPE),
+    ("eth_getBlockByHash", "result.hash", "altered nulled removed", "the header's bytes are hashed"),
+    ("eth_getBlockByHash", "result.size", "altered nulled removed", NO_HEADER_FIELD),
+    ("eth_getBlockByHash", "result.totalDifficulty", "altered nulled removed", NO_HEADER_FIELD),
+    ("eth_getBlockByHash", "result.uncles", "removed", NO_HEADER_FIELD),
+    ("eth_getBlockByHash", "result.transactions", "cut grown removed", NO_HEADER_FIELD),
+    ("eth_getBlockByHash", "result.transactions.*", "altered nulled", NO_HEADER_FIELD),
+    ("eth_getBlockByHash", "result.withdrawals", "cut grown removed", NO_HEADER_FIELD),
+    ("eth_getBlockByHash", "result.withdrawals.*.address", "altered nulled removed", NO_HEADER_FIELD),
+    ("eth_getBlockByHash", "result.withdrawals.*.amount", "altered nulled removed", NO_HEADER_FIELD),
+    ("eth_getBlockByHash", "result.withdrawals.*.index", "altered nulled removed", NO_HEADER_FIELD),
+    ("eth_getBlockByHash", "result.withdrawals.*.validatorIndex", "altered nulled removed", NO_HEADER_FIELD),
+    ("eth_getProof", "*.result.address", "altered", NODES_DECIDE),
+    ("eth_getProof", "*.result.balance", "altered", NODES_DECIDE),
+    ("eth_getProof", "*.result.nonce", "altered", NODES_DECIDE),
+    ("eth_getProof", "*.result.codeHash", "altered", NODES_DECIDE),
+    ("eth_getProof", "*.result.storageHash", "altered", NODES_DECIDE),
+    ("eth_getProof", "*.result.storageProof.*.key", "altered", NODES_DECIDE),
+    ("eth_getProof", "*.result.storageProof.*.value", "altered", NODES_DECIDE),
+    ("eth_getProof", "*.result.accountProof", "grown", "the same node twice is one node"),
+    ("eth_getProof", "*.result.storageProof.*.proof", "grown", "the same node twice is one node"),
+    ("eth_getProof", "*.result.storageProof", "grown", "the same slot twice is one slot"),
+];
+
+const VERSION: &str = "old servers have none: the slot says which fork's form it is";
+const SIGNATURE_SLOT: &str = "nobody signs it: the next slot has the same committee and the same fork";
+const ENVELOPE: &str = "says that it is JSON-RPC 2.0";
+const NO_HEADER_FIELD: &str = "the header has roots of transactions and withdrawals, and those are checked";
+const NODES_DECIDE: &str =
+    "what a server says of values is dropped: trie nodes under a proven root give them";
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the chain that scripts/test-interop.sh starts"]
+async fn a_live_chain_is_followed_across_a_fork_and_a_period() {
+    let world = World::find().await;
+    let disk = tempfile::tempdir().unwrap();
+    let mut config = world.config(world.genesis_checkpoint, Clock::System);
+    config.data_dir = Some(disk.path().to_owned());
+    let started = Instant::now();
+    let client = LightClient::start(config, world.sources("only", &world.beacon, &world.l1)).unwrap();
+    let mut events = client.events();
+    timeout(EVENT, client.wait_synced()).await.expect("syncs").unwrap();
+    let first = client.status().finalized.unwrap().slot;
+    let spec = &world.spec;
+    println!(
+        "synced from slot 8 to finalized slot {first}, period {}, in {} ms",
+        spec.period_at(first),
+        started.elapsed().as_millis()
+    );
+    let mut forks = BTreeSet::from([spec.fork_at_slot(8).name(), spec.fork_at_slot(first).name()]);
+    let (mut periods, mut heads, mut proven) = (BTreeSet::from([spec.period_at(first)]), 0, 0);
+    let forks_before = forks.len();
+    let mut last = first;
+    while forks.len() == forks_before || periods.len() < 2 {
+        match timeout(EVENT, events.recv()).await.expect("the chain grows").unwrap() {
+            Event::Finalized(head) if head.slot > first => {
+                assert_eq!(head.root, world.root_at(head.slot).await, "a false head");
+                let proof = client.prove_l1(world.keys()).await.unwrap();
+                world.assert_true(&proof.value, proof.anchor.l2_block).await;
+                forks.insert(spec.fork_at_slot(head.slot).name());
+                periods.insert(spec.period_at(head.slot));
+                proven += 1;
+                last = head.slot;
+                println!(
+                    "finalized slot {last}, {}, period {}: account and slots of block {} proven",
+                    spec.fork_at_slot(last).name(),
+                    spec.period_at(last),
+                    proof.anchor.l2_block
+                );
+            }
+            Event::Optimistic(head) => {
+                assert_eq!(head.root, world.root_at(head.slot).await, "a false head");
+                heads += 1;
+            }
+            Event::Alarm(alarm) => panic!("alarm: {alarm}"),
+            Event::Finalized(_) | Event::Phase(_) | Event::Assertion(_) | Event::Verified { .. } => {}
+        }
+    }
+    let status = client.status();
+    println!(
+        "live: slots {first} to {last}, {} periods in all, forks {forks:?}, {heads} heads, {proven} blocks proven, {} requests, {:.0} s",
+        spec.period_at(last) + 1,
+        status.requests,
+        started.elapsed().as_secs_f64()
+    );
+    assert!(heads > 0);
+    client.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the chain that scripts/test-interop.sh starts"]
+async fn every_changed_answer_is_refused_or_changes_nothing() {
+    let world = World::find().await;
+    let started = Instant::now();
+    let checkpoint = a_period_ago(&world).await;
+    let snapshot = Snapshot::take(&world, checkpoint).await;
+    let lies = lies(&snapshot);
+    println!("truth: finalized slot {}, {} lies about it", snapshot.truth.block.value.slot, lies.len());
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let verdicts = futures::future::join_all((0..WORKERS).map(|_| async {
+        let snapshot = snapshot.fork().await;
+        let mut verdicts = Vec::new();
+        while let Some((kind, mutation)) = lies.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
+            verdicts.push((kind.as_str(), mutation, snapshot.against(kind, mutation).await));
+        }
+        verdicts
+    }))
+    .await;
+    let (mut refused, mut checks, mut harmless) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    for (kind, mutation, verdict) in verdicts.into_iter().flatten() {
+        match verdict {
+            Verdict::Refused(why) => {
+                *refused.entry(kind).or_insert(0) += 1;
+                *checks.entry(check_of(&why)).or_insert(0) += 1;
+            }
+            Verdict::Harmless => {
+                harmless.insert((kind, mutation.field(), mutation.change()));
+            }
+        }
+    }
+    println!("refused {refused:#?}\nby check {checks:#?}");
+    let sum = refused.values().sum::<usize>();
+    println!(
+        "{} lies: {sum} refused, {} without effect, {:.0} s",
+        lies.len(),
+        lies.len() - sum,
+        started.elapsed().as_secs_f64()
+    );
+    let known: BTreeSet<_> = WITHOUT_EFFECT
+        .iter()
+        .flat_map(|(kind, field, changes, _)| {
+            changes.split(' ').map(move |change| (*kind, (*field).to_owned(), change))
+        })
+        .collect();
+    let unknown: Vec<_> = harmless.difference(&known).collect();
+    assert!(unknown.is_empty(), "ignored, and nobody knows why: {unknown:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the chain that scripts/test-interop.sh starts"]
+async fn one_honest_source_beside_a_liar_is_enough() {
+    let world = World::find().await;
+    let (beacon, l1) = (Liar::before(&world.beacon, false).await, Liar::before(&world.l1, false).await);
+    beacon.tell(lies_of_every_kind());
+    l1.tell(lies_of_every_kind());
+    let mut sources = world.sources("liar", &beacon.url, &l1.url);
+    sources.extend(world.sources("honest", &world.beacon, &world.l1));
+    let client = LightClient::start(world.config(world.genesis_checkpoint, Clock::System), sources).unwrap();
+    let mut events = client.events();
+    timeout(EVENT, client.wait_synced()).await.expect("syncs beside a liar").unwrap();
+    let first = client.status().finalized.unwrap().slot;
+    loop {
+        let event = timeout(EVENT, events.recv()).await.expect("goes on beside a liar").unwrap();
+        if matches!(event, Event::Finalized(head) if head.slot > first) {
+            break;
+        }
+    }
+    let proof = client.prove_l1(world.keys()).await.unwrap();
+    world.assert_true(&proof.value, proof.anchor.l2_block).await;
+    let status = client.status();
+    assert_only_truth(&status, &world).await;
+    for source in &status.sources {
+        let Health { standing, answers, failures, lies, .. } = source.health;
+        println!(
+            "{}: {standing:?}, {answers} answers that verify, {failures} failures, {lies} lies",
+            source.name
+        );
+    }
+    let names: Vec<&str> = status.sources.iter().map(|source| &*source.name).collect();
+    assert_eq!(names[2..], ["liar-beacon", "liar-l1"], "liars come last");
+    assert!(
+        status.sources[2..].iter().all(|source| source.health.standing == Standing::Liar),
+        "{:?}",
+        status.sources
+    );
+    client.stop().await;
+}
+
+/// One change for each kind of answer: a key, a signature, a node of a trie.
+fn lies_of_every_kind() -> HashMap<String, Mutation> {
+    let lie = |kind: &str, path: &[&str]| (kind.to_owned(), Mutation::alter(path));
+    HashMap::from([
+        lie("bootstrap", &["data", "current_sync_committee", "pubkeys", "7"]),
+        lie("updates", &["0", "data", "sync_aggregate", "sync_committee_signature"]),
+        lie("finality_update", &["data", "finalized_header", "execution", "state_root"]),
+        lie("optimistic_update", &["data", "attested_header", "beacon", "body_root"]),
+        lie("eth_getProof", &["1", "result", "storageProof", "0", "proof", "1"]),
+    ])
+}
+
+/// A block of the period before the one that runs: from there a client needs every kind of answer.
+async fn a_period_ago(world: &World) -> alloy_primitives::B256 {
+    let slot = world.spec.slot_at(Clock::System.now_ms() / 1000);
+    let period = world.spec.period_at(slot);
+    world.block_before(world.spec.period_start(period) - 16).await
+}
+
+/// Every change to every kind of answer that an honest client got.
+fn lies(snapshot: &Snapshot<'_>) -> Vec<(String, Mutation)> {
+    let seen = snapshot.beacon.seen().into_iter().chain(snapshot.l1.seen());
+    seen.flat_map(|(kind, document)| {
+        let mutations = Mutation::all(&document);
+        println!("{kind}: {} changes", mutations.len());
+        mutations.into_iter().map(move |mutation| (kind.clone(), mutation)).collect::<Vec<_>>()
+    })
+    .collect()
+}
+
+/// The check that an error names, without the values in it.
+fn check_of(why: &str) -> String {
+    let check = why.rsplit("check: ").next().unwrap_or(why);
+    let words = check
+        .split_whitespace()
+        .map(|word| if word.contains(|c: char| c.is_ascii_digit()) { "#" } else { word });
+    words.take(14).collect::<Vec<_>>().join(" ")
+}
