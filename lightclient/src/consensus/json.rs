@@ -20,6 +20,9 @@ use crate::forks::{ChainSpec, Fork, UnknownFork};
 /// Longest JSON of one object: an update of mainnet has 58 KB.
 const MAX_OBJECT_BYTES: usize = 256 * 1024;
 
+/// Longest JSON of a list: 128 updates of mainnet have 7.5 MB.
+const MAX_LIST_BYTES: usize = 12 * 1024 * 1024;
+
 /// Most updates in one answer (consensus-specs `MAX_REQUEST_LIGHT_CLIENT_UPDATES`).
 const MAX_UPDATES: usize = 128;
 
@@ -76,19 +79,16 @@ struct Versioned<T> {
     data: T,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Answer<T> {
-    Versioned(Versioned<T>),
-    Bare(T),
+impl<T> Versioned<T> {
+    const fn bare(data: T) -> Self {
+        Self { version: None, data }
+    }
 }
 
+/// A list in an envelope, as some old servers answer.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Answers<T> {
-    List(Vec<Answer<T>>),
-    Enveloped { data: Vec<Answer<T>> },
-    One(Answer<T>),
+struct Enveloped<T> {
+    data: Vec<T>,
 }
 
 /// An object as JSON has it.
@@ -136,10 +136,7 @@ impl Update {
     /// # Errors
     /// [`JsonError`] says what does not fit.
     pub fn list_from_json(spec: &ChainSpec, bytes: &[u8]) -> Result<Vec<Self>, JsonError> {
-        let answers = match parse::<Answers<JsonUpdate>>(bytes, MAX_OBJECT_BYTES * MAX_UPDATES)? {
-            Answers::List(list) | Answers::Enveloped { data: list } => list,
-            Answers::One(one) => vec![one],
-        };
+        let answers = many::<JsonUpdate>(bytes)?;
         if answers.len() > MAX_UPDATES {
             return Err(JsonError::TooMany(answers.len()));
         }
@@ -147,14 +144,32 @@ impl Update {
     }
 }
 
-/// An object in its envelope, or bare.
-fn one<T: DeserializeOwned>(bytes: &[u8]) -> Result<Answer<T>, JsonError> {
-    match parse::<Versioned<T>>(bytes, MAX_OBJECT_BYTES) {
-        Ok(versioned) => Ok(Answer::Versioned(versioned)),
-        Err(JsonError::Malformed(why)) if why.starts_with("missing field `data`") => {
-            parse(bytes, MAX_OBJECT_BYTES).map(Answer::Bare)
-        }
-        Err(other) => Err(other),
+/// An object in its envelope, or bare. No form is parsed into anything but itself: what does not fit fails where it differs.
+fn one<T: DeserializeOwned>(bytes: &[u8]) -> Result<Versioned<T>, JsonError> {
+    parse(bytes, MAX_OBJECT_BYTES).or_else(|enveloped| {
+        let bare = parse(bytes, MAX_OBJECT_BYTES).map(Versioned::bare);
+        bare.map_err(|bare| telling(enveloped, bare))
+    })
+}
+
+/// A list of objects in envelopes, or bare, or the list itself in an envelope.
+fn many<T: DeserializeOwned>(bytes: &[u8]) -> Result<Vec<Versioned<T>>, JsonError> {
+    let most = MAX_LIST_BYTES;
+    let bare = |list: Vec<T>| list.into_iter().map(Versioned::bare).collect();
+    parse::<Vec<Versioned<T>>>(bytes, most).or_else(|expected| {
+        parse::<Vec<T>>(bytes, most)
+            .map(bare)
+            .or_else(|_| parse::<Enveloped<Versioned<T>>>(bytes, most).map(|list| list.data))
+            .or_else(|_| parse::<Enveloped<T>>(bytes, most).map(|list| bare(list.data)))
+            .map_err(|_| expected)
+    })
+}
+
+/// Of two errors the one about the form that the text has.
+fn telling(enveloped: JsonError, bare: JsonError) -> JsonError {
+    match &enveloped {
+        JsonError::Malformed(why) if why.starts_with("missing field `data`") => bare,
+        _ => enveloped,
     }
 }
 
@@ -165,16 +180,12 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], most: usize) -> Result<T, JsonError>
     serde_json::from_slice(bytes).map_err(|error| JsonError::Malformed(error.to_string()))
 }
 
-fn object<T: Shape>(spec: &ChainSpec, answer: Answer<T>) -> Result<T::Object, JsonError> {
-    let (version, shape) = match answer {
-        Answer::Versioned(Versioned { version, data }) => (version, data),
-        Answer::Bare(shape) => (None, shape),
-    };
-    let fork = match version {
+fn object<T: Shape>(spec: &ChainSpec, answer: Versioned<T>) -> Result<T::Object, JsonError> {
+    let fork = match answer.version {
         Some(name) => name.parse()?,
-        None => spec.fork_at_slot(shape.slot()),
+        None => spec.fork_at_slot(answer.data.slot()),
     };
-    shape.into_object(Format::new(fork, &spec.preset)?)
+    answer.data.into_object(Format::new(fork, &spec.preset)?)
 }
 
 /// A branch of the length that the format asks for.

@@ -144,8 +144,8 @@ impl<'a> Sections<'a> {
 }
 
 fn put(bytes: &mut Vec<u8>, section: &[u8]) {
-    let length =
-        u32::try_from(section.len()).expect("a section is a header, a committee or an update: below 64 KiB");
+    let length = u32::try_from(section.len())
+        .expect("a section is a header, a committee or an update, all far below 4 GiB");
     bytes.extend_from_slice(&length.to_le_bytes());
     bytes.extend_from_slice(section);
 }

@@ -7,6 +7,8 @@ use std::fmt;
 use alloy_primitives::B256;
 use thiserror::Error;
 
+use crate::forks::Fork;
+
 /// The header of an object that a check was about.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Which {
@@ -154,6 +156,21 @@ pub enum Reject {
     /// A key of the committee is no point of the curve. The committee is proven, so the checkpoint led astray.
     #[error("{0}: the committee comes from a state that no honest chain has; choose another checkpoint")]
     BadKey(#[from] super::bls::BadKey),
+    /// Something failed, and the object says that it is of a fork which the schedule here does not have at its slot.
+    #[error(
+        "slot {slot} is of {ours} by the schedule here, its source says {theirs}: update this program or the \
+        network's configuration ({failed})"
+    )]
+    LaterFork {
+        /// Slot of the attested header.
+        slot: u64,
+        /// The fork by the schedule here.
+        ours: Fork,
+        /// The fork that the source says.
+        theirs: Fork,
+        /// The check that failed.
+        failed: Box<Self>,
+    },
     /// The signature is not one by the members whose bits are set.
     #[error(
         "the signature of {participants} members of period {period} over slot {attested_slot} does not verify"
@@ -174,7 +191,11 @@ impl Reject {
     pub const fn is_lie(&self) -> bool {
         !matches!(
             self,
-            Self::FromTheFuture { .. } | Self::OtherPeriod { .. } | Self::NothingNew { .. } | Self::BadKey(_)
+            Self::FromTheFuture { .. }
+                | Self::OtherPeriod { .. }
+                | Self::NothingNew { .. }
+                | Self::BadKey(_)
+                | Self::LaterFork { .. }
         )
     }
 }

@@ -153,7 +153,20 @@ impl Store {
         object: &T,
         current_slot: u64,
     ) -> Result<Verified<T>, Reject> {
-        let facts = Check { store: self, spec, parts: object.parts() }.run(current_slot)?;
-        Ok(Verified { object: object.clone(), facts })
+        let parts = object.parts();
+        match (Check { store: self, spec, parts }).run(current_slot) {
+            Ok(facts) => Ok(Verified { object: object.clone(), facts }),
+            Err(failed) => Err(unless_a_later_fork(spec, parts, failed)),
+        }
     }
+}
+
+/// A schedule that misses a fork makes every honest source look like a liar: rather say what is likely.
+fn unless_a_later_fork(spec: &ChainSpec, parts: PartsOf<'_>, failed: Reject) -> Reject {
+    let slot = parts.attested.slot();
+    let (ours, theirs) = (spec.fork_at_slot(slot), parts.fork);
+    if failed.is_lie() && theirs > ours {
+        return Reject::LaterFork { slot, ours, theirs, failed: Box::new(failed) };
+    }
+    failed
 }

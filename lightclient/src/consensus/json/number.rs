@@ -3,38 +3,22 @@
 use std::fmt;
 
 use alloy_primitives::U256;
-use serde::de::Error as _;
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A number that JSON has as decimal text, and that some servers write as a number.
+/// Digits of the greatest number of 256 bits.
+const MAX_DIGITS: usize = 78;
+
+/// 64 bits.
 #[derive(Clone, Copy)]
 pub(super) struct Decimal(pub(super) u64);
 
-/// The same with 256 bits.
+/// 256 bits.
 pub(super) struct Decimal256(pub(super) U256);
-
-/// Text or number, as JSON has it.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum TextOrNumber {
-    Number(u64),
-    Text(String),
-}
 
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Decimal {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match TextOrNumber::deserialize(deserializer)? {
-            TextOrNumber::Number(number) => Ok(Self(number)),
-            TextOrNumber::Text(text) => {
-                decimal(&text, u64::from_str_radix).map(Self).map_err(D::Error::custom)
-            }
-        }
     }
 }
 
@@ -44,23 +28,39 @@ impl Serialize for Decimal256 {
     }
 }
 
-impl<'de> Deserialize<'de> for Decimal256 {
+impl<'de> Deserialize<'de> for Decimal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match TextOrNumber::deserialize(deserializer)? {
-            TextOrNumber::Number(number) => Ok(Self(U256::from(number))),
-            TextOrNumber::Text(text) => {
-                let parse = |text: &str, radix| U256::from_str_radix(text, u64::from(radix));
-                decimal(&text, parse).map(Self).map_err(D::Error::custom)
-            }
-        }
+        let number = Decimal256::deserialize(deserializer)?.0;
+        u64::try_from(number).map(Self).map_err(|_| D::Error::custom("a number of more than 64 bits"))
     }
 }
 
-/// Digits only: no sign, no separators, at most 78 of them (2^256).
-fn decimal<T, E: fmt::Display>(text: &str, parse: impl Fn(&str, u32) -> Result<T, E>) -> Result<T, String> {
-    let digits = !text.is_empty() && text.len() <= 78 && text.bytes().all(|byte| byte.is_ascii_digit());
-    if !digits {
-        return Err("not a decimal number".to_owned());
+impl<'de> Deserialize<'de> for Decimal256 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextOrNumber).map(Self)
     }
-    parse(text, 10).map_err(|error| error.to_string())
+}
+
+/// Takes no lists and no objects, so that nothing of a stranger's length is kept.
+struct TextOrNumber;
+
+impl Visitor<'_> for TextOrNumber {
+    type Value = U256;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a decimal number, as text or as a number")
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<U256, E> {
+        Ok(U256::from(number))
+    }
+
+    /// Digits only: no sign, no separators.
+    fn visit_str<E: Error>(self, text: &str) -> Result<U256, E> {
+        let digits = (1..=MAX_DIGITS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+        if !digits {
+            return Err(E::custom("not a decimal number"));
+        }
+        U256::from_str_radix(text, 10).map_err(|_| E::custom("a number of more than 256 bits"))
+    }
 }

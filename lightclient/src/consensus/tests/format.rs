@@ -77,6 +77,28 @@ fn json_of_other_lengths_is_refused_with_the_fields_name() {
     assert!(Update::from_json(&world.chain, text.replace("\"25\"", "25").as_bytes()).is_ok());
 }
 
+#[test]
+fn an_error_in_json_says_where_it_is_whatever_the_envelope() {
+    let world = World::of(Fork::Electra);
+    let text = String::from_utf8(world.update(24, 16).to_json()).unwrap();
+    let broken = text.replace("\"signature_slot\":\"25\"", "\"signature_slot\":[]");
+    for text in [broken.clone(), format!("[{broken}]")] {
+        let error = match text.starts_with('[') {
+            true => Update::list_from_json(&world.chain, text.as_bytes()).unwrap_err(),
+            false => Update::from_json(&world.chain, text.as_bytes()).unwrap_err(),
+        };
+        assert!(error.to_string().contains("a decimal number, as text or as a number"), "{error}");
+    }
+    let bare = broken.strip_prefix("{\"version\":\"electra\",\"data\":").unwrap().strip_suffix('}').unwrap();
+    let error = Update::from_json(&world.chain, bare.as_bytes()).unwrap_err();
+    assert!(error.to_string().contains("a decimal number"), "{error}");
+    for (list, count) in
+        [(format!("[{text},{text}]"), 2), (format!("{{\"data\":[{text}]}}"), 1), ("[]".to_owned(), 0)]
+    {
+        assert_eq!(Update::list_from_json(&world.chain, list.as_bytes()).unwrap().len(), count);
+    }
+}
+
 /// A header of Deneb's time as Gloas writes it: the hash, and its branch through the payload.
 fn legacy_header(world: &World, slot: u64) -> Header {
     let hash = B256::repeat_byte(5);

@@ -12,8 +12,9 @@ use crate::forks::Fork;
 /// Changes the update in every way that a check looks for, and says what each is refused with.
 fn refusals(world: &World) -> Vec<Reject> {
     let store = world.store_that_knows();
+    let honest = world.update(40, 32);
     let refuse = |change: &dyn Fn(&mut Update)| {
-        let mut update = world.update(40, 32);
+        let mut update = honest.clone();
         change(&mut update);
         store.verify_update(&world.chain, &update, 41).unwrap_err()
     };
@@ -172,4 +173,15 @@ fn a_committee_of_another_update_does_not_fit_this_header() {
     update.next_committee = other.next_committee.map(|next| NextCommittee { ..next });
     let why = world.store().verify_update(&world.chain, &update, 25).unwrap_err();
     assert!(matches!(why, Reject::NextCommitteeBranch { .. }), "{why}");
+}
+
+#[test]
+fn a_fork_that_the_schedule_misses_makes_nobody_a_liar() {
+    let (ours, theirs) = (World::of(Fork::Fulu), World::of(Fork::Gloas));
+    let why = ours.store().verify_update(&ours.chain, &theirs.update(24, 16), 25).unwrap_err();
+    assert!(
+        matches!(why, Reject::LaterFork { slot: 24, ours: Fork::Fulu, theirs: Fork::Gloas, .. }),
+        "{why}"
+    );
+    assert!(!why.is_lie() && why.to_string().contains("update this program"));
 }

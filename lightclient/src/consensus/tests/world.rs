@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{B256, U256};
-use blst::min_pk::{AggregatePublicKey, AggregateSignature, SecretKey};
+use alloy_primitives::{B256, U256, uint};
+use blst::min_pk::{AggregatePublicKey, SecretKey};
 
 use super::super::types::{
     BeaconHeader, Bootstrap, ExecAnchor, ExecHeader, Finality, Header, NextCommittee, PublicKey,
@@ -15,8 +15,8 @@ use crate::merkle;
 
 const DST: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
 
-/// Different keys in a committee of 32: some sit in it more than once, as on small chains.
-const KEYS: usize = 20;
+/// Order of the groups of BLS12-381.
+const ORDER: U256 = uint!(0x73eda753299d7d483339d80809a1d80553bda402fffe5bfeffffffff00000001_U256);
 
 /// A chain of one fork.
 pub(super) struct World {
@@ -26,10 +26,14 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn of(fork: Fork) -> Self {
+        Self::sized(fork, Preset::MINIMAL)
+    }
+
+    pub(super) fn sized(fork: Fork, preset: Preset) -> Self {
         let point = |fork: Fork| ForkPoint { epoch: 0, fork, version: ForkVersion::repeat_byte(fork as u8) };
         let chain = ChainSpec {
             name: "world".to_owned(),
-            preset: Preset::MINIMAL,
+            preset,
             genesis_time: 0,
             genesis_validators_root: B256::repeat_byte(7),
             slot_ms: 6000,
@@ -58,8 +62,7 @@ impl World {
     }
 
     pub(super) fn bootstrap(&self, slot: u64) -> Bootstrap {
-        let committee = committee(self.chain.period_at(slot));
-        self.bootstrap_with(slot, committee)
+        self.bootstrap_with(slot, self.committee(self.chain.period_at(slot)))
     }
 
     pub(super) fn bootstrap_with(&self, slot: u64, committee: SyncCommittee) -> Bootstrap {
@@ -80,7 +83,7 @@ impl World {
     }
 
     pub(super) fn update_over(&self, slot: u64, finalized: Header) -> Update {
-        let next = committee(self.chain.period_at(slot) + 1);
+        let next = self.committee(self.chain.period_at(slot) + 1);
         self.update_with(slot, finalized, next)
     }
 
@@ -95,10 +98,10 @@ impl World {
             attested: self.header(slot, tree.root()),
             next_committee: Some(NextCommittee { committee: next, branch: tree.branch(follows) }),
             finality: Some(Finality { header: finalized, branch: tree.branch(named) }),
-            aggregate: SyncAggregate { bits: vec![0; 4], signature: SignatureBytes::ZERO },
+            aggregate: SyncAggregate { bits: Vec::new(), signature: SignatureBytes::ZERO },
             signature_slot: slot + 1,
         };
-        self.sign(&mut update, 32);
+        self.sign(&mut update, self.members());
         update
     }
 
@@ -111,7 +114,15 @@ impl World {
         let period = self.chain.period_at(update.signature_slot);
         let domain = self.chain.sync_committee_domain(self.chain.epoch_at(update.signature_slot - 1));
         let message = merkle::hash_pair(&update.attested.root(), &domain);
-        update.aggregate = sign(period, &message, who);
+        update.aggregate = sign_as(self.members(), period, &message, who);
+    }
+
+    fn members(&self) -> usize {
+        self.chain.preset.sync_committee_size
+    }
+
+    fn committee(&self, period: u64) -> SyncCommittee {
+        committee_of(self.members(), period)
     }
 
     pub(super) fn header(&self, slot: u64, state_root: B256) -> Header {
@@ -137,20 +148,30 @@ impl World {
     }
 }
 
-/// Signs a message by members of a period's committee.
+/// Signs a message by members of a period's committee of 32.
 pub(super) fn sign(period: u64, message: &B256, who: impl Fn(usize) -> bool) -> SyncAggregate {
-    let (mut bits, mut signatures) = (vec![0; 4], Vec::new());
-    for member in (0..32).filter(|member| who(*member)) {
-        bits[member / 8] |= 1 << (member % 8);
-        signatures.push(secret(period, member).sign(message.as_slice(), DST, &[]));
-    }
-    let refs: Vec<_> = signatures.iter().collect();
-    let sum = AggregateSignature::aggregate(&refs, false).map(|sum| sum.to_signature().compress());
-    SyncAggregate { bits, signature: sum.map_or(SignatureBytes::ZERO, SignatureBytes::from) }
+    sign_as(32, period, message, who)
 }
 
+/// The sum of the members' signatures is the signature of the sum of their keys.
+fn sign_as(members: usize, period: u64, message: &B256, who: impl Fn(usize) -> bool) -> SyncAggregate {
+    let (mut bits, mut sum) = (vec![0; members / 8], U256::ZERO);
+    for member in (0..members).filter(|member| who(*member)) {
+        bits[member / 8] |= 1 << (member % 8);
+        sum = sum.add_mod(U256::from_be_bytes(secret(members, period, member).to_bytes()), ORDER);
+    }
+    let signer = SecretKey::from_bytes(&sum.to_be_bytes::<32>());
+    let signature = signer.map(|signer| signer.sign(message.as_slice(), DST, &[]).compress());
+    SyncAggregate { bits, signature: signature.map_or(SignatureBytes::ZERO, SignatureBytes::from) }
+}
+
+/// A period's committee of 32.
 pub(super) fn committee(period: u64) -> SyncCommittee {
-    let keys: Vec<_> = (0..32).map(|member| secret(period, member).sk_to_pk()).collect();
+    committee_of(32, period)
+}
+
+fn committee_of(members: usize, period: u64) -> SyncCommittee {
+    let keys: Vec<_> = (0..members).map(|member| secret(members, period, member).sk_to_pk()).collect();
     let refs: Vec<_> = keys.iter().collect();
     let sum = AggregatePublicKey::aggregate(&refs, false).unwrap().to_public_key();
     SyncCommittee {
@@ -159,10 +180,11 @@ pub(super) fn committee(period: u64) -> SyncCommittee {
     }
 }
 
-fn secret(period: u64, member: usize) -> SecretKey {
+/// Five of eight places have a key of their own (20 of 32); the other keys sit twice, as they do on small chains.
+fn secret(members: usize, period: u64, member: usize) -> SecretKey {
     let mut seed = [0; 32];
     seed[..8].copy_from_slice(&period.to_le_bytes());
-    seed[8] = u8::try_from(member % KEYS).unwrap();
+    seed[8..10].copy_from_slice(&u16::try_from(member % (members * 5 / 8)).unwrap().to_le_bytes());
     SecretKey::key_gen(&seed, &[]).unwrap()
 }
 

@@ -3,10 +3,12 @@
 use super::super::types::{
     Finality, FinalityUpdate, Header, NextCommittee, OptimisticUpdate, SyncAggregate, Update, is_absent,
 };
+use crate::forks::Fork;
 
 /// What the three kinds have in common.
 #[derive(Clone, Copy, Debug)]
 pub struct PartsOf<'a> {
+    pub(in crate::consensus) fork: Fork,
     pub(in crate::consensus) attested: &'a Header,
     pub(in crate::consensus) next: Option<&'a NextCommittee>,
     pub(in crate::consensus) finality: Option<&'a Finality>,
@@ -47,6 +49,7 @@ pub trait Parts {
 impl Parts for Update {
     fn parts(&self) -> PartsOf<'_> {
         PartsOf {
+            fork: self.fork,
             attested: &self.attested,
             next: self.next_committee.as_ref(),
             finality: self.finality.as_ref(),
@@ -63,6 +66,7 @@ impl Parts for Update {
 impl Parts for FinalityUpdate {
     fn parts(&self) -> PartsOf<'_> {
         PartsOf {
+            fork: self.fork,
             attested: &self.attested,
             next: None,
             finality: self.finality.as_ref(),
@@ -86,6 +90,7 @@ impl Parts for FinalityUpdate {
 impl Parts for OptimisticUpdate {
     fn parts(&self) -> PartsOf<'_> {
         PartsOf {
+            fork: self.fork,
             attested: &self.attested,
             next: None,
             finality: None,
