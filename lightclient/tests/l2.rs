@@ -288,6 +288,42 @@ async fn sources_that_contradict_l1_are_not_followed_beyond_it() {
     assert!(matches!(error, ReadError::Sequenced(SequencedError::AgainstL1 { number: 120, .. })), "{error}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_source_that_is_fast_with_old_and_valid_answers_stops_nothing() {
+    let world = world();
+    let form = || lightclient::source::Form::Ssz { fork: "electra".to_owned() };
+    let old = world.lock().unwrap().forge.finality(44).encode_ssz();
+    let stale = Server::twisted("stale", &world, move |ask, answer| match ask {
+        Ask::Finality => {
+            let claim = lightclient::source::BeaconClaim { form: form(), bytes: old.clone().into() };
+            Some(Answer::Finality(claim))
+        }
+        _ => answer,
+    });
+    let client = start(config(&world), &[&stale, &Server::honest("honest", &world)]);
+    timeout(Duration::from_secs(60), client.wait_synced()).await.unwrap().unwrap();
+    assert_eq!(client.status().finalized.unwrap().slot, 24, "slot 44 shows the same");
+    world.lock().unwrap().head = 56;
+    let wanted = |event: &Event| matches!(event, Event::Finalized(head) if head.slot == 32);
+    until(&client, wanted).await;
+    assert_eq!(client.status().sources.iter().map(|source| source.health.lies).sum::<u32>(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_that_does_not_finalize_is_asked_more_and_more_seldom_and_called_stalled() {
+    let world = world();
+    let server = Server::honest("only", &world);
+    let client = start(config(&world), &[&server]);
+    anchored(&client).await;
+    let hour = Duration::from_secs(3600);
+    tokio::time::sleep(hour).await;
+    assert!(matches!(client.status().phase, Phase::Stalled { .. }), "{:?}", client.status().phase);
+    let asked = server.asked("finality") + server.asked("the update of");
+    println!("{asked} questions for something new in 600 slots in which there was nothing");
+    assert!(asked < 200);
+    assert_eq!(first_word(&client, PENDING).await.0, U256::from(120), "what was proven can still be read");
+}
+
 /// A light client as another one's only source.
 #[derive(Debug)]
 struct Peer(LightClient);

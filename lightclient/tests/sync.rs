@@ -365,7 +365,7 @@ async fn a_checkpoint_that_nobody_has_says_who_said_what() {
     let Event::Alarm(alarm) = until(&mut events, |event| matches!(event, Event::Alarm(_))).await else {
         panic!()
     };
-    assert!(alarm.to_string().contains("no source has it"), "{alarm}");
+    assert!(alarm.to_string().contains("only does not have it"), "{alarm}");
 }
 
 #[tokio::test(start_paused = true)]

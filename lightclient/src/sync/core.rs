@@ -9,16 +9,17 @@ use std::sync::Arc;
 use alloy_primitives::B256;
 
 use super::checkpoint::{CheckpointError, Freshness};
-use super::clock::{signable, slot_at};
+use super::clock::slot_at;
 use super::status::Phase;
-use crate::consensus::{
-    Bootstrap, FinalityUpdate, Header, OptimisticUpdate, Reject, Store, Update, Verified,
-};
+use crate::consensus::{Bootstrap, FinalityUpdate, Header, OptimisticUpdate, Store, Update, Verified};
 use crate::forks::ChainSpec;
 use crate::store::Saved;
 
 mod apply;
+mod judge;
 mod pace;
+
+pub(super) use judge::Unfit;
 
 /// Epochs without anything newly finalized after which the client says that it is stalled: the honest rhythm is one.
 const STALL_EPOCHS: u64 = 3;
@@ -117,6 +118,8 @@ pub(super) struct Core {
     finality_at_ms: u64,
     optimistic_at_ms: u64,
     progress_ms: u64,
+    /// Times in a row that nobody had anything newer finalized.
+    quiet: u32,
     synced: bool,
     halted: bool,
     why: String,
@@ -147,6 +150,7 @@ impl Core {
             finality_at_ms: 0,
             optimistic_at_ms: 0,
             progress_ms: now_ms,
+            quiet: 0,
             synced: false,
             halted: false,
             why: String::new(),
@@ -247,45 +251,11 @@ impl Core {
 
     /// Whether an honest chain has finalized more by now than the store knows, or nobody was asked yet.
     fn awaits_finality(&self, now_ms: u64) -> bool {
-        let epoch = self.spec.epoch_at(slot_at(&self.spec, now_ms)).saturating_sub(FINALITY_EPOCHS);
+        // The first block of an epoch shows it, the next one carries the signatures, a third of a slot later sources have them.
+        let shown = now_ms.saturating_sub(self.spec.slot_ms + self.spec.slot_ms / 3);
+        let epoch = self.spec.epoch_at(slot_at(&self.spec, shown)).saturating_sub(FINALITY_EPOCHS);
         let expected = epoch.saturating_mul(self.spec.preset.slots_per_epoch);
         !self.synced || self.store.as_ref().is_some_and(|store| store.finalized().slot() < expected)
-    }
-
-    /// Checks a claim against the store. Pure: whoever asked several sources may check several answers.
-    pub(super) fn judge(&self, now_ms: u64, item: &Item) -> Result<Checked, Reject> {
-        let (spec, slot) = (&self.spec, signable(&self.spec, now_ms));
-        let store = |signature_slot| self.store.as_ref().ok_or_else(|| nothing_to_check_with(signature_slot));
-        match item {
-            Item::Bootstrap { root, bootstrap } => {
-                Store::bootstrap(spec, *root, bootstrap).map(Box::new).map(Checked::Store)
-            }
-            Item::Update(update) => {
-                let verified = store(update.signature_slot)?.verify_update(spec, update, slot)?;
-                Ok(Checked::Update(Box::new(verified)))
-            }
-            Item::Finality(update) => {
-                let verified = store(update.signature_slot)?.verify_finality_update(spec, update, slot)?;
-                Ok(Checked::Finality(Box::new(verified)))
-            }
-            Item::Optimistic(update) => {
-                let verified = store(update.signature_slot)?.verify_optimistic_update(spec, update, slot)?;
-                Ok(Checked::Optimistic(Box::new(verified)))
-            }
-        }
-    }
-
-    /// The slot of a header that is validly signed and lies in the future by this clock: what convicts the clock. The slot in which it is
-    /// said to have been signed convicts nobody, because no signature covers it.
-    pub(super) fn signed_in_future(&self, item: &Item) -> Option<u64> {
-        let (spec, store) = (&self.spec, self.store.as_ref()?);
-        let verified = match item {
-            Item::Bootstrap { .. } => false,
-            Item::Update(update) => store.verify_update(spec, update, u64::MAX).is_ok(),
-            Item::Finality(update) => store.verify_finality_update(spec, update, u64::MAX).is_ok(),
-            Item::Optimistic(update) => store.verify_optimistic_update(spec, update, u64::MAX).is_ok(),
-        };
-        verified.then(|| item.slot())
     }
 
     pub(super) fn finalized(&self) -> Option<&Header> {
@@ -330,9 +300,4 @@ impl Core {
 fn behind(store: &Store, wall_period: u64) -> Option<u64> {
     let (current, known) = (store.current_period(), u64::from(store.knows_next_committee()));
     (wall_period > current.saturating_add(known)).then_some(current.saturating_add(known))
-}
-
-/// Without a bootstrap nothing can be told of an update, neither good nor bad.
-const fn nothing_to_check_with(signature_slot: u64) -> Reject {
-    Reject::NothingNew { attested_slot: signature_slot, finalized_slot: 0 }
 }

@@ -47,10 +47,11 @@ async fn ask(shared: &Shared, want: Want) {
         }
         Err(error) => {
             let now_ms = shared.now_ms();
-            if nothing_newer(&error) {
-                shared.core().nothing_newer(now_ms, want);
-            } else {
-                shared.core().failed(now_ms, want, error.to_string());
+            match want {
+                Want::Finality | Want::Optimistic if nothing_newer(&error) => {
+                    shared.core().nothing_newer(now_ms, want, error.to_string());
+                }
+                _ => shared.core().failed(now_ms, want, error.to_string()),
             }
         }
     }

@@ -11,7 +11,7 @@ use super::anchors::Anchors;
 use super::cache::Cache;
 use super::checkpoint::{Checkpoint, CheckpointError};
 use super::clock::{self};
-use super::core::{Checked, Conflict, Core, Effect, Item, Want};
+use super::core::{Checked, Conflict, Core, Effect, Item, Unfit, Want};
 use super::status::{Alarm, Event, Origin, Phase};
 use super::{Config, SyncError, anchors, evidence, follow, items};
 use crate::consensus::{Header, Reject};
@@ -123,12 +123,13 @@ impl Shared {
         let core = self.core();
         match core.judge(now_ms, &item) {
             Ok(checked) => Ok((item, checked)),
-            Err(reject) if reject.is_lie() => Err(Refusal::Lie(reject.to_string())),
-            Err(reject) => {
-                let witness =
-                    matches!(reject, Reject::FromTheFuture { .. }).then(|| core.signed_in_future(&item));
+            Err(Unfit::Idle) => Err(Refusal::Useless("it is valid, and nothing new is in it".to_owned())),
+            Err(Unfit::Rejected(reject)) if reject.is_lie() => Err(Refusal::Lie(reject.to_string())),
+            Err(Unfit::Rejected(reject)) => {
+                let future = matches!(reject, Reject::FromTheFuture { .. });
+                let witness = if future { core.signed_in_future(&item) } else { None };
                 drop(core);
-                self.doubt_clock(now_ms, witness.flatten());
+                self.doubt_clock(now_ms, witness);
                 Err(Refusal::Useless(reject.to_string()))
             }
         }

@@ -89,6 +89,7 @@ impl Core {
         let mut effects = Vec::new();
         if applied.finalized {
             self.progress_ms = now_ms;
+            self.quiet = 0;
             let header = self.finalized().cloned().unwrap_or_default();
             self.remember(header.slot(), header.root());
             self.keep_proof(header.slot(), update.clone());
@@ -106,9 +107,6 @@ impl Core {
         if applied.finalized || applied.committee {
             self.pauses.remove(&want);
             self.why.clear();
-        } else if matches!(want, Want::Update { .. }) {
-            self.pause(now_ms, want);
-            "the update that sources have for this period finalizes nothing".clone_into(&mut self.why);
         }
         if want == Want::Finality {
             self.synced = true;
@@ -118,7 +116,11 @@ impl Core {
     }
 
     /// Whether an update finalizes what excludes something finalized before.
-    fn conflict<T: Claim>(&self, update: &Verified<T>, short: &FinalityUpdate) -> Option<Conflict> {
+    pub(super) fn conflict<T: Claim>(
+        &self,
+        update: &Verified<T>,
+        short: &FinalityUpdate,
+    ) -> Option<Conflict> {
         let theirs = update.finalized()?;
         let conflict = |slot, ours, our_proof: Option<&FinalityUpdate>| Conflict {
             slot,

@@ -5,21 +5,18 @@ use alloy_primitives::keccak256;
 use super::{Core, FIRST_PAUSE_MS, LONGEST_PAUSE_SLOTS, Pause, Want};
 use crate::sync::clock::{slot_at, start_of};
 
+/// Slots without news after which a client asks half as often, at last every eighth slot.
+const QUIET_SLOTS: u32 = 8;
+
 impl Core {
-    /// Sources answered, and truly have nothing newer.
-    pub(in crate::sync) fn nothing_newer(&mut self, now_ms: u64, want: Want) {
-        match want {
-            Want::Finality | Want::Optimistic => {
-                self.synced |= want == Want::Finality;
-                self.rest(now_ms, want);
-                if want == Want::Finality {
-                    "no source has anything newer".clone_into(&mut self.why);
-                }
-            }
-            Want::Bootstrap { .. } | Want::Update { .. } => {
-                self.failed(now_ms, want, "no source has it".to_owned())
-            }
+    /// Sources answered, and truly have no newer header.
+    pub(in crate::sync) fn nothing_newer(&mut self, now_ms: u64, want: Want, why: String) {
+        if want == Want::Finality {
+            self.synced = true;
+            self.quiet = self.quiet.saturating_add(1);
+            self.why = why;
         }
+        self.rest(now_ms, want);
     }
 
     /// Nobody gave a usable answer.
@@ -37,10 +34,12 @@ impl Core {
         self.finality_at_ms = 0;
     }
 
-    /// Looks again in the middle of the next slot, each client at its own moment, when that slot's signatures are in.
+    /// Looks again in the middle of the next slot, each client at its own moment, when that slot's signatures are in; more seldom while a
+    /// chain does not finalize.
     pub(super) fn rest(&mut self, now_ms: u64, want: Want) {
         self.pauses.remove(&want);
-        let next = start_of(&self.spec, slot_at(&self.spec, now_ms).saturating_add(1));
+        let slots = if want == Want::Finality { 1 << (self.quiet / QUIET_SLOTS).min(3) } else { 1 };
+        let next = start_of(&self.spec, slot_at(&self.spec, now_ms).saturating_add(slots));
         let at = next + self.spec.slot_ms / 3 + self.draw(self.spec.slot_ms / 3);
         if want == Want::Optimistic {
             self.optimistic_at_ms = at;
