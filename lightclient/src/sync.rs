@@ -205,6 +205,14 @@ impl LightClient {
         self.shared.wait_synced().await
     }
 
+    /// Waits until L2 state can be read for the first time since the start. Sources that fail are waited for: limit the time.
+    ///
+    /// # Errors
+    /// [`ReadError`] when waiting does not help.
+    pub async fn wait_anchored(&self) -> Result<(), ReadError> {
+        self.shared.anchors.wait().await
+    }
+
     /// What happens from now on. A listener that is too slow misses the oldest events.
     #[must_use]
     pub fn events(&self) -> broadcast::Receiver<Event> {

@@ -174,6 +174,39 @@ async fn whatever_a_liar_changes_above_l1_is_refused_and_an_honest_source_suffic
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_invented_assertion_hides_no_real_one_and_sinks_its_inventor() {
+    let world = world();
+    let liar = Server::twisted("liar", &world, |ask, answer| match (ask, answer) {
+        (Ask::Assertions { hashes, .. }, Some(Answer::Assertions(logs))) if hashes.is_empty() => {
+            Some(Answer::Assertions(logs.iter().map(world::invented).collect()))
+        }
+        (_, answer) => answer,
+    });
+    let client = start(config(&world), &[&liar, &Server::honest("honest", &world)]);
+    timeout(Duration::from_secs(60), client.wait_anchored()).await.unwrap().unwrap();
+    assert_eq!(first_word(&client, PENDING).await.0, U256::from(120));
+    let status = client.status();
+    let last = status.sources.last().unwrap();
+    assert_eq!((&*last.name, last.health.lies), ("liar", 1));
+    assert!(last.last_fault.as_ref().unwrap().contains("not in the rollup's storage"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_fetches_what_others_ask_for_and_it_lacks() {
+    let world = world();
+    let relay = start(config(&world), &[&Server::honest("rpc", &world)]);
+    anchored(&relay).await;
+    let anchor = relay.l2(PENDING).await.unwrap();
+    let block = lightclient::source::Block { number: anchor.header.number, hash: anchor.header.hash };
+    let ask = Ask::Proof { layer: Layer::L2, block, keys: keys(20..30) };
+    assert_eq!(relay.serve(&ask), None);
+    assert!(matches!(relay.supply(&ask).await, Some(Answer::Proof(_))));
+    assert!(matches!(relay.serve(&ask), Some(Answer::Proof(_))), "it is kept");
+    let foreign = lightclient::source::Block { number: 7, hash: B256::repeat_byte(7) };
+    assert_eq!(relay.supply(&Ask::Proof { layer: Layer::L2, block: foreign, keys: keys([1]) }).await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_new_assertion_costs_one_log_request_one_header_and_one_proof() {
     let world = world();
     let server = Server::honest("only", &world);

@@ -1,20 +1,22 @@
 //! From the finalized L1 block up to L2: proves the rollup's assertions whenever finality moves, asks for logs that name the next one,
 //! fetches the L2 headers that they commit to. Logs are hints: what counts is the word that is proven in the contract's storage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use alloy_primitives::{Address, B256};
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::reads::ReadError;
 use super::shared::lock;
+use crate::arbitrum::node::{Node, Status};
 use crate::arbitrum::path::Link;
 use crate::arbitrum::{Assertion, L2Anchor, Path, Rollup};
 use crate::guard::Guard;
 use crate::proven::{Anchor, Proven, Tier};
 use crate::source::{Block, Log};
+use crate::state::{ProvenState, StateView};
 
 mod climb;
 mod kept;
@@ -64,16 +66,27 @@ pub(super) struct Anchors {
     rollup: Option<Rollup>,
     known: Mutex<Known>,
     wake: Notify,
+    /// Counts what became known of the way.
+    news: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Assertions by hash, with the log that showed each.
-    logs: BTreeMap<B256, (Assertion, Log)>,
+    /// Assertions by hash.
+    logs: BTreeMap<B256, Told>,
     pins: Vec<Guard>,
     way: Option<Arc<Way>>,
     /// Why there is no way at the newest finalized block.
     trouble: Option<ReadError>,
+}
+
+/// An assertion that somebody told of.
+#[derive(Clone, Debug)]
+struct Told {
+    assertion: Assertion,
+    log: Log,
+    /// The source; nobody where it was on disk.
+    by: Option<Arc<str>>,
 }
 
 /// A proven path, and where it starts.
@@ -89,9 +102,11 @@ impl Anchors {
     pub(super) fn new(rollup: Option<Rollup>, assertions: &[Vec<u8>], pins: &[Vec<u8>]) -> Self {
         let logs = assertions.iter().filter_map(|bytes| kept::read_log(bytes));
         let logs = logs.filter_map(|log| Some((Assertion::from_log(&log.topics, &log.data).ok()?, log)));
-        let logs = logs.map(|(assertion, log)| (assertion.hash(), (assertion, log))).collect();
+        let logs =
+            logs.map(|(assertion, log)| (assertion.hash(), Told { assertion, log, by: None })).collect();
         let pins = pins.iter().filter_map(|bytes| kept::read_pin(bytes)).collect();
-        Self { rollup, known: Mutex::new(Known { logs, pins, ..Known::default() }), wake: Notify::new() }
+        let known = Mutex::new(Known { logs, pins, ..Known::default() });
+        Self { rollup, known, wake: Notify::new(), news: watch::Sender::new(0) }
     }
 
     pub(super) const fn rollup(&self) -> Option<&Rollup> {
@@ -157,16 +172,33 @@ impl Anchors {
     }
 
     fn preimages(&self) -> Vec<Assertion> {
-        lock(&self.known).logs.values().map(|(assertion, _)| *assertion).collect()
+        lock(&self.known).logs.values().map(|told| told.assertion).collect()
     }
 
-    fn learn(&self, found: Vec<(Assertion, Log)>) {
+    fn learn(&self, found: Vec<Told>) {
         let mut known = lock(&self.known);
-        for (assertion, log) in found {
+        for told in found {
             if known.logs.len() < MAX_ASSERTIONS {
-                known.logs.insert(assertion.hash(), (assertion, log));
+                known.logs.entry(told.assertion.hash()).or_insert(told);
             }
         }
+    }
+
+    /// Forgets assertions that the contract does not know, and says who told of them.
+    fn drop_inventions(&self, rollup: &Rollup, state: &ProvenState) -> BTreeSet<Arc<str>> {
+        let invented = |hash: &B256| {
+            let word = state.storage(rollup.address, rollup.assertion_slot(*hash));
+            word.is_ok_and(|word| Node::decode(word).is_ok_and(|node| node.status == Status::None))
+        };
+        let mut by = BTreeSet::new();
+        lock(&self.known).logs.retain(|hash, told| {
+            let keep = !invented(hash);
+            if !keep {
+                by.extend(told.by.clone());
+            }
+            keep
+        });
+        by
     }
 
     /// Forgets what is not on the path any more.
@@ -176,13 +208,39 @@ impl Anchors {
         known.logs.retain(|hash, _| on_path.contains(hash));
         known.way = Some(Arc::new(way));
         known.trouble = None;
+        drop(known);
+        self.news.send_modify(|news| *news += 1);
+    }
+
+    /// Notes why there is no way at the newest finalized block.
+    fn note(&self, trouble: ReadError) {
+        lock(&self.known).trouble = Some(trouble);
+        self.news.send_modify(|news| *news += 1);
+    }
+
+    /// Waits until L2 state can be read, or it is certain that waiting does not help.
+    pub(super) async fn wait(&self) -> Result<(), ReadError> {
+        let mut news = self.news.subscribe();
+        loop {
+            news.borrow_and_update();
+            match self.way() {
+                Ok(_) => return Ok(()),
+                Err(certain @ (ReadError::NoRollup | ReadError::Guard(_) | ReadError::Path(_))) => {
+                    return Err(certain);
+                }
+                Err(_) => {}
+            }
+            if news.changed().await.is_err() {
+                return Err(ReadError::NotYet("the light client was stopped"));
+            }
+        }
     }
 }
 
 impl Known {
     fn path_logs(&self) -> impl Iterator<Item = &Log> {
         let links = self.way.iter().flat_map(|way| links(&way.path));
-        links.filter_map(|link| self.logs.get(&link.hash).map(|(_, log)| log))
+        links.filter_map(|link| self.logs.get(&link.hash).map(|told| &told.log))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alloy_primitives::B256;
 
-use super::{CLIMBS_IN_PERIOD, L1Block, MAX_ASSERTIONS, MAX_ROUNDS, Way, links};
+use super::{CLIMBS_IN_PERIOD, L1Block, MAX_ASSERTIONS, MAX_ROUNDS, Told, Way, links};
 use crate::arbitrum::path::{End, Link, PathError};
 use crate::arbitrum::{Assertion, L2Anchor, Path, Rollup};
 use crate::consensus::ExecAnchor;
@@ -14,8 +14,8 @@ use crate::exec::ExecHeader;
 use crate::guard;
 use crate::guard::GuardError;
 use crate::proven::{Accept, Tier};
-use crate::source::crowd::Refusal;
-use crate::source::{Answer, Ask, Layer, Log};
+use crate::source::crowd::{Outcome, Refusal, Won};
+use crate::source::{Answer, Ask, Layer};
 use crate::state::{Keys, Missing, ProvenState, StateView};
 use crate::sync::items;
 use crate::sync::reads::{ReadError, join_keys};
@@ -57,7 +57,7 @@ impl Shared {
                     ReadError::Guard(guard) => self.raise(Alarm::Guard(*guard)),
                     other => self.raise(Alarm::Anchor(other.to_string())),
                 }
-                lock(&self.anchors.known).trouble = Some(error);
+                self.anchors.note(error);
                 false
             }
         }
@@ -74,12 +74,7 @@ impl Shared {
         if let Some(rollup) = self.anchors.rollup()
             && let Some(logs) = self.anchors.logs(rollup.address, &[])
         {
-            let ask = Ask::Assertions {
-                rollup: rollup.address,
-                from_block: 0,
-                to_block: u64::MAX,
-                hashes: Vec::new(),
-            };
+            let ask = logs_of(rollup, 0, u64::MAX, Vec::new());
             self.tell(Event::Verified { ask, answer: Answer::Assertions(logs) });
         }
         self.tell(Event::Assertion(newest));
@@ -101,6 +96,9 @@ impl Shared {
             join_keys(&mut keys, &more);
             let state = self.prove_block(Layer::L1, l1.block(), l1.state_root, &keys).await?;
             self.check_pins(rollup, &state)?;
+            if self.blame_inventors(rollup, &state) {
+                sought.clear();
+            }
             match self.step(rollup, &state, l1.number)? {
                 Step::Arrived(path) => return self.way(l1, path).await.map(Some),
                 Step::Prove(missing) => missing.ask(&mut more),
@@ -122,6 +120,16 @@ impl Shared {
             }
         }
         Err(ReadError::NotYet("the rollup's assertions need more requests than one climb may make"))
+    }
+
+    /// Whether somebody told of assertions that are not in the contract: held against the source, so that another one is asked first.
+    fn blame_inventors(&self, rollup: &Rollup, state: &ProvenState) -> bool {
+        let inventors = self.anchors.drop_inventions(rollup, state);
+        for by in &inventors {
+            let why = "it tells of an assertion that is not in the rollup's storage".to_owned();
+            self.crowd.note(by, &logs_of(rollup, 0, 0, Vec::new()), Outcome::Refused(Refusal::Lie(why)));
+        }
+        !inventors.is_empty()
     }
 
     fn step(&self, rollup: &Rollup, view: &dyn StateView, l1_block: u64) -> Result<Step, ReadError> {
@@ -233,17 +241,16 @@ impl Shared {
         parent: B256,
         from: u64,
         to: u64,
-    ) -> Result<Vec<(Assertion, Log)>, ReadError> {
-        let ask =
-            Ask::Assertions { rollup: rollup.address, from_block: from, to_block: to, hashes: Vec::new() };
+    ) -> Result<Vec<Told>, ReadError> {
+        let ask = logs_of(rollup, from, to, Vec::new());
         let won = self.crowd.ask(&ask, |answer| {
             let found = assertions(rollup, answer)?;
-            if found.iter().any(|(assertion, _)| assertion.parent == parent) {
+            if found.iter().any(|told| told.assertion.parent == parent) {
                 return Ok(found);
             }
             Err(Refusal::Useless(format!("no child of assertion {parent} that has finished")))
         });
-        Ok(won.await?.value)
+        Ok(told_by(won.await?))
     }
 
     /// The assertion of this hash: looked for where a confirmed one must lie, then everywhere.
@@ -253,20 +260,19 @@ impl Shared {
         hash: B256,
         from: u64,
         to: u64,
-    ) -> Result<Vec<(Assertion, Log)>, ReadError> {
+    ) -> Result<Vec<Told>, ReadError> {
         let mut last = ReadError::NotYet("no log was asked for");
         for from_block in [from, 0] {
-            let ask =
-                Ask::Assertions { rollup: rollup.address, from_block, to_block: to, hashes: vec![hash] };
+            let ask = logs_of(rollup, from_block, to, vec![hash]);
             let won = self.crowd.ask(&ask, |answer| {
                 let found = assertions(rollup, answer)?;
-                if found.iter().any(|(assertion, _)| assertion.hash() == hash) {
+                if found.iter().any(|told| told.assertion.hash() == hash) {
                     return Ok(found);
                 }
                 Err(Refusal::Useless(format!("no log of assertion {hash}")))
             });
             match won.await {
-                Ok(won) => return Ok(won.value),
+                Ok(won) => return Ok(told_by(won)),
                 Err(error) => last = error.into(),
             }
         }
@@ -287,13 +293,22 @@ enum Step {
     },
 }
 
+const fn logs_of(rollup: &Rollup, from_block: u64, to_block: u64, hashes: Vec<B256>) -> Ask {
+    Ask::Assertions { rollup: rollup.address, from_block, to_block, hashes }
+}
+
+fn told_by(won: Won<Vec<Told>>) -> Vec<Told> {
+    let by = won.by;
+    won.value.into_iter().map(|told| Told { by: Some(Arc::clone(&by)), ..told }).collect()
+}
+
 /// Reads logs: changed ones are a lie, unfinished and foreign ones are passed over.
-fn assertions(rollup: &Rollup, answer: Answer) -> Result<Vec<(Assertion, Log)>, Refusal> {
+fn assertions(rollup: &Rollup, answer: Answer) -> Result<Vec<Told>, Refusal> {
     let Answer::Assertions(logs) = answer else { return Err(items::off_topic()) };
     let mut found = Vec::new();
     for log in logs.into_iter().filter(|log| log.address == rollup.address).take(MAX_ASSERTIONS) {
         match Assertion::from_log(&log.topics, &log.data) {
-            Ok(assertion) => found.push((assertion, log)),
+            Ok(assertion) => found.push(Told { assertion, log, by: None }),
             Err(crate::arbitrum::assertion::AssertionError::Unfinished { .. }) => {}
             Err(why) => return Err(Refusal::Lie(why.to_string())),
         }
