@@ -1,8 +1,9 @@
 //! The light client as a whole: asks sources, verifies, keeps, and says how it stands.
 //!
-//! In: a checkpoint, untrusted sources, a directory. Out: proven L1 and L2 state with the tier of its proof, verified items for other
-//! nodes, events. `core` decides without clock and socket, `follow` acts; `anchors` climbs to L2, `reads` proves what is asked for. A
-//! [`LightClient`] is a cheap handle; the work stops when the last one is dropped.
+//! In: a checkpoint, untrusted sources, a directory. Out: proven L1 and L2 state with the tier of its proof,
+//! verified items for other nodes, events. `core` decides without clock and socket, `follow` acts; `anchors`
+//! climbs to L2, `reads` proves what is asked for. A [`LightClient`] is a cheap handle; the work stops when
+//! the last one is dropped.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -158,7 +159,8 @@ pub struct LightClient {
 }
 
 impl LightClient {
-    /// Opens the directory, checks checkpoint and clock, and begins to follow in the background. Must be called inside a tokio runtime.
+    /// Opens the directory, checks checkpoint and clock, and begins to follow in the background. Must be
+    /// called inside a tokio runtime.
     ///
     /// # Errors
     /// [`StartError`] when it would not be safe or possible; sources are not asked yet.
@@ -205,7 +207,8 @@ impl LightClient {
         self.shared.wait_synced().await
     }
 
-    /// Waits until L2 state can be read for the first time since the start. Sources that fail are waited for: limit the time.
+    /// Waits until L2 state can be read for the first time since the start. Sources that fail are waited for:
+    /// limit the time.
     ///
     /// # Errors
     /// [`ReadError`] when waiting does not help.
@@ -253,8 +256,8 @@ impl LightClient {
         Ok(Proven::new(state, anchor.anchor()))
     }
 
-    /// Computes a value from L2 state. `read` is run again after what it lacked was fetched, in one request each time, until it has all;
-    /// `keys` are fetched before the first run.
+    /// Computes a value from L2 state. `read` is run again after what it lacked was fetched, in one request
+    /// each time, until it has all; `keys` are fetched before the first run.
     ///
     /// # Errors
     /// [`ReadError`]; what `read` itself refuses is [`ReadError::Read`].
@@ -296,15 +299,15 @@ impl LightClient {
         self.shared.code(accept, address).await
     }
 
-    /// What this node verified and can give to somebody who asks. What belongs to the followed chain and is not there is fetched in the
-    /// background, so that another try may succeed.
+    /// What this node verified and can give to somebody who asks. What belongs to the followed chain and is
+    /// not there is fetched in the background, so that another try may succeed.
     #[must_use]
     pub fn serve(&self, ask: &Ask) -> Option<Answer> {
         self.shared.serve(ask)
     }
 
-    /// As [`Self::serve`], and where the answer belongs to the followed chain and is not there, fetches and verifies it first. Rate-limit
-    /// who may ask this.
+    /// As [`Self::serve`], and where the answer belongs to the followed chain and is not there, fetches and
+    /// verifies it first. Rate-limit who may ask this.
     pub async fn supply(&self, ask: &Ask) -> Option<Answer> {
         self.shared.supply(ask).await
     }

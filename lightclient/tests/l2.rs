@@ -1,5 +1,6 @@
-//! Above the head of L1: rollup assertions, L2 headers, L2 state, tiers, guards, conflicts, other nodes as the only source. The chain is
-//! forged, with keys that we have; tries, headers, logs and signatures are real. Time is virtual.
+//! Above the head of L1: rollup assertions, L2 headers, L2 state, tiers, guards, conflicts, other nodes as
+//! the only source. The chain is forged, with keys that we have; tries, headers, logs and signatures are
+//! real. Time is virtual.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -217,7 +218,7 @@ async fn a_new_assertion_costs_one_log_request_one_header_and_one_proof() {
         let mut world = world.lock().unwrap();
         world.assert(30);
         world.write(30);
-        world.head = 56;
+        world.head = 55;
     }
     anchored(&client).await;
     assert_eq!(client.l2(PENDING).await.unwrap().header.number, 130);
@@ -250,7 +251,7 @@ async fn new_code_behind_the_rollup_stops_reads_with_an_alarm() {
     {
         let mut world = world.lock().unwrap();
         world.write_with(30, 77);
-        world.head = 56;
+        world.head = 55;
     }
     let Event::Alarm(alarm) = until(&client, |event| matches!(event, Event::Alarm(_))).await else {
         panic!()
@@ -274,7 +275,7 @@ async fn assertions_and_pins_survive_a_restart() {
     {
         let mut world = world.lock().unwrap();
         world.write_with(30, 77);
-        world.head = 56;
+        world.head = 55;
     }
     let client = start(kept(), &[&Server::honest("third", &world)]);
     let Event::Alarm(alarm) = until(&client, |event| matches!(event, Event::Alarm(_))).await else {
@@ -336,10 +337,31 @@ async fn a_source_that_is_fast_with_old_and_valid_answers_stops_nothing() {
     let client = start(config(&world), &[&stale, &Server::honest("honest", &world)]);
     timeout(Duration::from_secs(60), client.wait_synced()).await.unwrap().unwrap();
     assert_eq!(client.status().finalized.unwrap().slot, 24, "slot 44 shows the same");
-    world.lock().unwrap().head = 56;
+    world.lock().unwrap().head = 55;
     let wanted = |event: &Event| matches!(event, Event::Finalized(head) if head.slot == 32);
     until(&client, wanted).await;
     assert_eq!(client.status().sources.iter().map(|source| source.health.lies).sum::<u32>(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_periods_are_followed_with_one_update_each_and_finality_once_an_epoch() {
+    let world = world();
+    let server = Server::honest("only", &world);
+    let client = start(config(&world), &[&server]);
+    world.lock().unwrap().live();
+    anchored(&client).await;
+    let before = [server.asked("the update of"), server.asked("finality"), server.asked("optimistic")];
+    tokio::time::sleep(Duration::from_secs(4 * 64 * 6)).await;
+    let after = [server.asked("the update of"), server.asked("finality"), server.asked("optimistic")];
+    let [updates, finality, heads] = [0, 1, 2].map(|at| after[at] - before[at]);
+    println!(
+        "4 periods, 32 epochs, 256 slots: {updates} updates, {finality} finality updates, {heads} heads"
+    );
+    let status = client.status();
+    assert!(status.finalized.unwrap().slot >= 256, "{status:?}");
+    assert!(status.lag_slots.unwrap() <= 2 && status.alarms.is_empty(), "{status:?}");
+    assert!((3..=5).contains(&updates) && finality <= 36 && heads <= 256);
+    assert_eq!(server.asked("bootstrap"), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -406,7 +428,8 @@ async fn two_validly_signed_histories_halt_the_client_and_both_are_kept() {
     let (world, folder) = (world(), tempfile::tempdir().unwrap());
     let other = other_history(&world);
     let (ours, theirs) = (Server::honest("ours", &world), Server::honest("theirs", &other));
-    // The second history is slower to be seen: it loses every race, and only a comparison of all sources finds it.
+    // The second history is slower to be seen: it loses every race, and only a comparison of all sources
+    // finds it.
     let slow =
         Server::twisted("slow", &world, |ask, answer| if *ask == Ask::Finality { None } else { answer });
     let kept = Config { data_dir: Some(folder.path().to_owned()), ..config(&world) };
@@ -439,7 +462,7 @@ async fn a_conflict_that_gossip_brings_halts_as_well() {
     let other = other_history(&world);
     let client = start(config(&world), &[&Server::honest("ours", &world)]);
     anchored(&client).await;
-    let conflicting = other.lock().unwrap().forge.finality(48);
+    let conflicting = other.lock().unwrap().forge.finality(47);
     let form = lightclient::source::Form::Ssz { fork: "electra".to_owned() };
     let claim = lightclient::source::BeaconClaim { form, bytes: conflicting.encode_ssz().into() };
     assert_eq!(client.offer(&Answer::Finality(claim)).await, Offered::Advanced, "others should know");

@@ -1,5 +1,5 @@
-//! Every field of every consensus answer, changed one at a time by a source that is always faster than the honest one beside it. Nothing of it
-//! gets in, the liar sinks, the sync never stalls. Time is virtual.
+//! Every field of every consensus answer, changed one at a time by a source that is always faster than the
+//! honest one beside it. Nothing of it gets in, the liar sinks, the sync never stalls. Time is virtual.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -33,7 +33,8 @@ fn leaves(value: &Value, path: &str, found: &mut Vec<String>) {
         Value::Object(fields) => {
             fields.iter().for_each(|(key, value)| leaves(value, &format!("{path}/{key}"), found))
         }
-        // A committee has 32 keys that are all treated alike: the first, one in the middle and the last stand for them.
+        // A committee has 32 keys that are all treated alike: the first, one in the middle and the last stand
+        // for them.
         Value::Array(items) => {
             let last = items.len().saturating_sub(1);
             let picked = items
@@ -103,7 +104,8 @@ struct Tally {
     harmless: Vec<String>,
 }
 
-/// One client, one liar that changes one leaf of one answer, one honest source. Says whether the liar was caught.
+/// One client, one liar that changes one leaf of one answer, one honest source. Says whether the liar was
+/// caught.
 async fn caught(chain: &Arc<Chain>, target: &Ask, lie: Answer) -> bool {
     let told = Arc::new(Mutex::new(false));
     let liar = {
@@ -170,8 +172,8 @@ async fn every_changed_leaf_of_every_answer_is_refused_beside_an_honest_source()
     for one in &harmless {
         println!("  without effect: {one}");
     }
-    // Not read; needless where the slot tells the fork; and covered by no signature, so that nothing is made of it but that it has passed
-    // and lies in the period and fork of the committee that signed.
+    // Not read; needless where the slot tells the fork; and covered by no signature, so that nothing is made
+    // of it but that it has passed and lies in the period and fork of the committee that signed.
     let known = ["/block_root", "/version Removed", "/data/signature_slot Value"];
     let unknown = |one: &&String| !known.iter().any(|field| one.contains(field));
     assert_eq!(harmless.iter().filter(unknown).collect::<Vec<_>>(), Vec::<&String>::new());

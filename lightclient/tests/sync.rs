@@ -1,5 +1,5 @@
-//! A whole light client against sources that replay a captured chain of six periods and three forks: honest, lying, slow, broken, gone. Time
-//! is virtual.
+//! A whole light client against sources that replay a captured chain of six periods and three forks: honest,
+//! lying, slow, broken, gone. Time is virtual.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -280,7 +280,8 @@ async fn a_state_too_old_gives_way_to_a_newer_checkpoint_only() {
     until(&mut events, |event| matches!(event, Event::Finalized(_))).await;
     assert_eq!(finalized(&client), 8);
     client.stop().await;
-    // A minute is too old in this world: the state of slot 8 is, a checkpoint of slot 312 would be as well, at slot 330.
+    // A minute is too old in this world: the state of slot 8 is, a checkpoint of slot 312 would be as well,
+    // at slot 330.
     let mut strict = kept();
     strict.freshness.max_age = Duration::from_secs(200);
     let error = LightClient::start(strict.clone(), Vec::new()).unwrap_err();

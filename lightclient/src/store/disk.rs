@@ -1,6 +1,7 @@
-//! Files: one directory belongs to one running client; a state is written to a temporary file, synced, renamed and its directory synced,
-//! first as the spare, then as the main file. So at every instant one of the two is whole, and once `save` returns both hold what it
-//! was given: a main file that a disk damages later costs a warning, and no promise.
+//! Files: one directory belongs to one running client; a state is written to a temporary file, synced,
+//! renamed and its directory synced, first as the spare, then as the main file. So at every instant one of
+//! the two is whole, and once `save` returns both hold what it was given: a main file that a disk damages
+//! later costs a warning, and no promise.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -85,7 +86,8 @@ pub enum StoreError {
 }
 
 impl Disk {
-    /// Takes a directory (made where missing) for the chain with this genesis validators root and reads what is there.
+    /// Takes a directory (made where missing) for the chain with this genesis validators root and reads what
+    /// is there.
     ///
     /// # Errors
     /// [`StoreError`]: in use, unreadable with no whole copy, or the operating system's reason.
@@ -99,7 +101,8 @@ impl Disk {
         Ok(Opened { disk, saved, warning })
     }
 
-    /// Makes a state durable. When this returns, any later [`Self::open`] yields this state or a later one, whatever is killed when.
+    /// Makes a state durable. When this returns, any later [`Self::open`] yields this state or a later one,
+    /// whatever is killed when.
     ///
     /// # Errors
     /// [`StoreError::Older`] for a finalized slot before the promised one, or the operating system's reason.
@@ -139,7 +142,8 @@ fn choose(folder: &Path, main: Found, spare: Found) -> Result<(Option<Saved>, Op
     let warn = |name: &str, why| Some(Warning { path: folder.join(name), why });
     match (main, spare) {
         (None, None) => Ok((None, None)),
-        // A crash between the two writes leaves the spare ahead: both are whole, and the later one is as good.
+        // A crash between the two writes leaves the spare ahead: both are whole, and the later one is as
+        // good.
         (Some(Ok(main)), Some(Ok(spare))) => {
             Ok((Some(if spare.finalized_slot() > main.finalized_slot() { spare } else { main }), None))
         }

@@ -1,11 +1,11 @@
-//! The bytes of a stored state: magic, version, chain, length, body, keccak-256 of all before it. Every count and length in the body is
-//! bounded before anything is allocated, and nothing may follow the end.
+//! The bytes of a stored state: magic, version, chain, length, body, keccak-256 of all before it. Every count
+//! and length in the body is bounded before anything is allocated, and nothing may follow the end.
 
 use alloy_primitives::{B256, keccak256};
 use thiserror::Error;
 
-/// Finalized roots kept as fallback checkpoints: 30 epochs, a little over three hours of mainnet, so that a source which lost the
-/// newest bootstrap can still serve an older one.
+/// Finalized roots kept as fallback checkpoints: 30 epochs, a little over three hours of mainnet, so that a
+/// source which lost the newest bootstrap can still serve an older one.
 pub const FINALIZED_KEPT: usize = 30;
 
 /// A whole file: two committees of 512 keys are 49 KB, 200 pending assertions less than 120 KB.
@@ -31,7 +31,8 @@ const CHECKSUM: usize = 32;
 pub struct Saved {
     /// The consensus store as it encodes itself.
     pub consensus: Vec<u8>,
-    /// Finalized slots and block roots, oldest first, at most [`FINALIZED_KEPT`]; the last one is what was promised.
+    /// Finalized slots and block roots, oldest first, at most [`FINALIZED_KEPT`]; the last one is what was
+    /// promised.
     pub finalized: Vec<(u64, B256)>,
     /// Newest slot whose header a sync committee verifiably signed: no honest clock is far behind it.
     pub newest_signed: u64,
@@ -91,7 +92,8 @@ impl Saved {
         self.finalized.last().map_or(0, |(slot, _)| *slot)
     }
 
-    /// The bytes to write for the chain with this genesis validators root. Roots and assertions beyond the bounds are left out, oldest first.
+    /// The bytes to write for the chain with this genesis validators root. Roots and assertions beyond the
+    /// bounds are left out, oldest first.
     #[must_use]
     pub fn encode(&self, chain: B256) -> Vec<u8> {
         let mut body = Vec::with_capacity(self.consensus.len() + 64 * FINALIZED_KEPT);
@@ -164,7 +166,8 @@ fn seal(chain: B256, body: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The body, once magic, version, chain, length and checksum are right, in this order: the first that is wrong is the most telling.
+/// The body, once magic, version, chain, length and checksum are right, in this order: the first that is
+/// wrong is the most telling.
 fn open(chain: B256, bytes: &[u8]) -> Result<&[u8], FormatError> {
     let torn = |want| FormatError::Torn { have: bytes.len(), want };
     if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {

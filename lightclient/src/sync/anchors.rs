@@ -1,5 +1,6 @@
-//! From the finalized L1 block up to L2: proves the rollup's assertions whenever finality moves, asks for logs that name the next one,
-//! fetches the L2 headers that they commit to. Logs are hints: what counts is the word that is proven in the contract's storage.
+//! From the finalized L1 block up to L2: proves the rollup's assertions whenever finality moves, asks for
+//! logs that name the next one, fetches the L2 headers that they commit to. Logs are hints: what counts is
+//! the word that is proven in the contract's storage.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -23,7 +24,8 @@ mod kept;
 
 pub(super) use climb::climb;
 
-/// Climbs in a confirmation period: on Arbitrum One one in 76 L1 blocks, which is the least distance between assertions.
+/// Climbs in a confirmation period: on Arbitrum One one in 76 L1 blocks, which is the least distance between
+/// assertions.
 const CLIMBS_IN_PERIOD: u64 = 600;
 /// Requests for logs in one climb; each extends the path or ends it.
 const MAX_ROUNDS: usize = 32;

@@ -1,5 +1,6 @@
-//! What this node has verified and can give to others: few of each kind, newest first, bounded in bytes. Proven state is kept by block, so
-//! that a read of the same block asks for nothing twice. Nothing enters that was not verified.
+//! What this node has verified and can give to others: few of each kind, newest first, bounded in bytes.
+//! Proven state is kept by block, so that a read of the same block asks for nothing twice. Nothing enters
+//! that was not verified.
 
 use std::collections::VecDeque;
 
@@ -140,8 +141,8 @@ impl Cache {
             .unwrap_or_default()
     }
 
-    /// Adds what was proven of a block. The block becomes the newest; beyond [`STATES`] the oldest goes, and a block whose nodes grow
-    /// beyond [`MAX_BUNDLE`] begins anew.
+    /// Adds what was proven of a block. The block becomes the newest; beyond [`STATES`] the oldest goes, and
+    /// a block whose nodes grow beyond [`MAX_BUNDLE`] begins anew.
     pub(super) fn add_state(
         &mut self,
         block: B256,

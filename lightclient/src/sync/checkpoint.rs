@@ -1,6 +1,6 @@
-//! Where trust begins: a finalized block root that a person gave, that was compiled in, or that independent sources name alike. Its age
-//! is bounded, because validators that have left can sign another history without losing anything.
-//! In: text, claims, the time. Out: a root, or why not. Knows no source and no network.
+//! Where trust begins: a finalized block root that a person gave, that was compiled in, or that independent
+//! sources name alike. Its age is bounded, because validators that have left can sign another history without
+//! losing anything. In: text, claims, the time. Out: a root, or why not. Knows no source and no network.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,8 +14,9 @@ use thiserror::Error;
 use super::clock::{self, ClockBehind, start_of};
 use crate::forks::ChainSpec;
 
-/// Oldest checkpoint by default. The weak-subjectivity period with at least 8.4 million ETH staked is 15.7 days (consensus-specs
-/// Electra, `weak-subjectivity.md`); a light client cannot see balances, so it keeps a margin instead.
+/// Oldest checkpoint by default. The weak-subjectivity period with at least 8.4 million ETH staked is 15.7
+/// days (consensus-specs Electra, `weak-subjectivity.md`); a light client cannot see balances, so it keeps a
+/// margin instead.
 pub const MAX_AGE: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// A block that is taken for finalized.
@@ -32,10 +33,11 @@ pub struct Checkpoint {
 pub enum Trust {
     /// One that a person checked.
     Given(Checkpoint),
-    /// The one that was built into this program (`LIVEMESH_CHECKPOINT` when it was compiled), if it is for this network.
+    /// The one that was built into this program (`LIVEMESH_CHECKPOINT` when it was compiled), if it is for
+    /// this network.
     BuiltIn,
-    /// The newest finalized block that at least this many of the sources name alike, two or more. Whoever controls so many sources
-    /// chooses the chain, so status says that it was so.
+    /// The newest finalized block that at least this many of the sources name alike, two or more. Whoever
+    /// controls so many sources chooses the chain, so status says that it was so.
     Agreed {
         /// Least number of sources that agree.
         least: u16,
@@ -143,8 +145,8 @@ impl fmt::Display for Checkpoint {
 }
 
 impl Checkpoint {
-    /// The checkpoint that was compiled in for this network: `LIVEMESH_CHECKPOINT=mainnet=0xROOT@SLOT` at build time, several
-    /// separated by commas.
+    /// The checkpoint that was compiled in for this network: `LIVEMESH_CHECKPOINT=mainnet=0xROOT@SLOT` at
+    /// build time, several separated by commas.
     ///
     /// # Errors
     /// [`CheckpointError::NoneBuiltIn`].
@@ -163,7 +165,8 @@ impl Freshness {
     /// Whether a block of this slot is young enough to begin with, and has been at all.
     ///
     /// # Errors
-    /// [`CheckpointError::Clock`]; [`CheckpointError::TooOld`], also where not strict: the caller decides what becomes of it.
+    /// [`CheckpointError::Clock`]; [`CheckpointError::TooOld`], also where not strict: the caller decides
+    /// what becomes of it.
     pub fn check(&self, spec: &ChainSpec, root: B256, slot: u64, now_ms: u64) -> Result<(), CheckpointError> {
         clock::check(spec, now_ms, slot)?;
         let age = Duration::from_millis(now_ms.saturating_sub(start_of(spec, slot)));

@@ -1,6 +1,6 @@
-//! What time it is, in milliseconds and in slots, and whether that can be true. The clock is a value: a test or a chain with its own
-//! time brings another one. A verified signature is the only witness against a clock that is believed here, because nobody can sign
-//! for a slot that has not come.
+//! What time it is, in milliseconds and in slots, and whether that can be true. The clock is a value: a test
+//! or a chain with its own time brings another one. A verified signature is the only witness against a clock
+//! that is believed here, because nobody can sign for a slot that has not come.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,7 +18,8 @@ pub enum Clock {
     /// The operating system's wall clock.
     #[default]
     System,
-    /// A clock that showed `unix_ms` when it was set and runs on with tokio's time, so also stands where that is paused.
+    /// A clock that showed `unix_ms` when it was set and runs on with tokio's time, so also stands where that
+    /// is paused.
     Set {
         /// Milliseconds since 1970 at `when`.
         unix_ms: u64,

@@ -1,7 +1,8 @@
 //! What to ask next, what an answer means, when to look again: the driver without sockets and clocks.
 //!
-//! In flow the time and verified objects, out flow a plan (one question, or when to come back) and effects (finalized, save, halt). A
-//! chain that does not finalize leaves the client where it is: nothing is ever forced. Knows no source by name.
+//! In flow the time and verified objects, out flow a plan (one question, or when to come back) and effects
+//! (finalized, save, halt). A chain that does not finalize leaves the client where it is: nothing is ever
+//! forced. Knows no source by name.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -21,7 +22,8 @@ mod pace;
 
 pub(super) use judge::Unfit;
 
-/// Epochs without anything newly finalized after which the client says that it is stalled: the honest rhythm is one.
+/// Epochs without anything newly finalized after which the client says that it is stalled: the honest rhythm
+/// is one.
 const STALL_EPOCHS: u64 = 3;
 /// Epochs between a checkpoint's block and the block that shows it finalized.
 const FINALITY_EPOCHS: u64 = 2;
@@ -113,7 +115,8 @@ pub(super) struct Core {
     proofs: BTreeMap<u64, FinalityUpdate>,
     newest_signed: u64,
     pauses: BTreeMap<Want, Pause>,
-    /// When to fetch the update of the store's own period; drawn at random so that not all clients come at once.
+    /// When to fetch the update of the store's own period; drawn at random so that not all clients come at
+    /// once.
     committee_at_ms: u64,
     finality_at_ms: u64,
     optimistic_at_ms: u64,
@@ -129,7 +132,8 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// A driver without any state yet. `seed` spreads this client's requests in time; `heads` says whether optimistic headers are followed.
+    /// A driver without any state yet. `seed` spreads this client's requests in time; `heads` says whether
+    /// optimistic headers are followed.
     pub(super) fn new(
         spec: Arc<ChainSpec>,
         freshness: Freshness,
@@ -160,7 +164,8 @@ impl Core {
         }
     }
 
-    /// Begins with a trusted root; older ones that are known to be finalized serve where nobody has its bootstrap any more.
+    /// Begins with a trusted root; older ones that are known to be finalized serve where nobody has its
+    /// bootstrap any more.
     pub(super) fn trust(&mut self, roots: impl IntoIterator<Item = B256>) {
         self.roots = roots.into_iter().collect();
         self.pauses.clear();
@@ -251,7 +256,8 @@ impl Core {
 
     /// Whether an honest chain has finalized more by now than the store knows, or nobody was asked yet.
     fn awaits_finality(&self, now_ms: u64) -> bool {
-        // The first block of an epoch shows it, the next one carries the signatures, a third of a slot later sources have them.
+        // The first block of an epoch shows it, the next one carries the signatures, a third of a slot later
+        // sources have them.
         let shown = now_ms.saturating_sub(self.spec.slot_ms + self.spec.slot_ms / 3);
         let epoch = self.spec.epoch_at(slot_at(&self.spec, shown)).saturating_sub(FINALITY_EPOCHS);
         let expected = epoch.saturating_mul(self.spec.preset.slots_per_epoch);
@@ -296,8 +302,12 @@ impl Core {
     }
 }
 
-/// The period whose update is needed before anything newer can be verified, if the clock has left the known committees behind.
+/// The period whose update is needed before anything newer can be verified, if the clock has left the known
+/// committees behind.
 fn behind(store: &Store, wall_period: u64) -> Option<u64> {
     let (current, known) = (store.current_period(), u64::from(store.knows_next_committee()));
     (wall_period > current.saturating_add(known)).then_some(current.saturating_add(known))
 }
+
+#[cfg(test)]
+mod tests;

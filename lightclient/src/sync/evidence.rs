@@ -1,5 +1,5 @@
-//! Two validly signed histories, written down so that anybody can check them: both signed updates, as SSZ in hex. While such a file lies in
-//! the data directory the client does not start.
+//! Two validly signed histories, written down so that anybody can check them: both signed updates, as SSZ in
+//! hex. While such a file lies in the data directory the client does not start.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -1,5 +1,6 @@
-//! The shell around the core: asks what the plan says, sleeps until the plan says, and lets a second task compare all sources at every new
-//! finalized header, because a first answer that wins would otherwise be the only one that is ever seen.
+//! The shell around the core: asks what the plan says, sleeps until the plan says, and lets a second task
+//! compare all sources at every new finalized header, because a first answer that wins would otherwise be the
+//! only one that is ever seen.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,7 +58,8 @@ async fn ask(shared: &Shared, want: Want) {
     }
 }
 
-/// Whether at least one source answered and nobody has more: others that are silent do not make that a failure.
+/// Whether at least one source answered and nobody has more: others that are silent do not make that a
+/// failure.
 fn nothing_newer(error: &AskError) -> bool {
     let spoke = |said: &Said| match said {
         Said::Useless(_) => true,

@@ -1,5 +1,6 @@
-//! Between what sources say and what the core takes: a claim is decoded by what was asked for, and what verified is written down
-//! again as an answer for others. Bytes that cannot be read are a lie; a fork that this program does not know is not.
+//! Between what sources say and what the core takes: a claim is decoded by what was asked for, and what
+//! verified is written down again as an answer for others. Bytes that cannot be read are a lie; a fork that
+//! this program does not know is not.
 
 use alloy_primitives::B256;
 

@@ -1,5 +1,6 @@
-//! Proofs on request: which block serves an accepted tier, trie nodes from anybody, verified under that block's state root, guards checked
-//! with every batch. What was proven once is not asked for again while its block is in use.
+//! Proofs on request: which block serves an accepted tier, trie nodes from anybody, verified under that
+//! block's state root, guards checked with every batch. What was proven once is not asked for again while its
+//! block is in use.
 
 use alloy_primitives::{Address, Bytes, keccak256};
 
@@ -157,8 +158,8 @@ impl Shared {
         }
     }
 
-    /// Proves keys under a state root: from the cache, and what is not there from anybody. Everything proven of the block is in the
-    /// result.
+    /// Proves keys under a state root: from the cache, and what is not there from anybody. Everything proven
+    /// of the block is in the result.
     pub(super) async fn prove_block(
         &self,
         layer: Layer,
@@ -219,7 +220,8 @@ fn join(state: &mut ProvenState, proven: ProvenState) {
     debug_assert!(joined.is_ok(), "{joined:?}");
 }
 
-/// Verifies nodes. That the root itself is missing means another state, such as a reorganized block's: of no use, and perhaps no lie.
+/// Verifies nodes. That the root itself is missing means another state, such as a reorganized block's: of no
+/// use, and perhaps no lie.
 fn verify(bundle: ProofBundle, root: alloy_primitives::B256) -> Result<(ProvenState, ProofBundle), Refusal> {
     match bundle.verify(root) {
         Ok(proven) => Ok((proven, bundle)),

@@ -1,5 +1,6 @@
-//! What the client's tasks and handles share: the core behind a lock that is never held across a wait, sources, disk, cache, alarms. The
-//! only way from a verified item into the core leads through [`Shared::take`], which makes it durable before anybody is told.
+//! What the client's tasks and handles share: the core behind a lock that is never held across a wait,
+//! sources, disk, cache, alarms. The only way from a verified item into the core leads through
+//! [`Shared::take`], which makes it durable before anybody is told.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -142,7 +143,8 @@ impl Shared {
         }
     }
 
-    /// Takes a verified item in: applies it, makes it durable, then tells. Returns whether it brought the client forward.
+    /// Takes a verified item in: applies it, makes it durable, then tells. Returns whether it brought the
+    /// client forward.
     pub(super) async fn take(&self, item: Item, checked: Checked) -> bool {
         let _turn = self.turn.lock().await;
         let now_ms = self.now_ms();
@@ -248,7 +250,8 @@ impl Shared {
         } else {
             self.clear("stalled");
         }
-        // Waiters look again each time: that the head is reached need not change the phase of a chain that stalls.
+        // Waiters look again each time: that the head is reached need not change the phase of a chain that
+        // stalls.
         let before = self.phase.send_replace(phase.clone());
         let changed = std::mem::discriminant(&before) != std::mem::discriminant(&phase);
         if changed {

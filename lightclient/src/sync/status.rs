@@ -1,5 +1,5 @@
-//! How the client stands, for people and programs: a status that can be printed at any time, events for who listens, alarms for who must
-//! act. Plain values; nothing here decides anything.
+//! How the client stands, for people and programs: a status that can be printed at any time, events for who
+//! listens, alarms for who must act. Plain values; nothing here decides anything.
 
 use std::path::PathBuf;
 

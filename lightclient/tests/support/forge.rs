@@ -1,5 +1,5 @@
-//! A chain whose committee's keys we have: any header can be finalized, two for one slot as well. Minimal preset, Electra from the start, the
-//! same committee in every period, each of four keys eight times in it.
+//! A chain whose committee's keys we have: any header can be finalized, two for one slot as well. Minimal
+//! preset, Electra from the start, the same committee in every period, each of four keys eight times in it.
 #![allow(dead_code, reason = "each test file uses what it needs")]
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use lightclient::merkle::{self, hash_pair};
 /// Signature ciphersuite of Ethereum's consensus layer.
 const DST: &[u8] = b"BLS_SIG_BLS12381G2_XMD:SHA-256_SSWU_RO_POP_";
 /// Slots between a finalized block and the block that shows it so.
-pub(crate) const SHOWN_AFTER: u64 = 17;
+pub(crate) const SHOWN_AFTER: u64 = 16;
 
 pub(crate) struct Forge {
     pub(crate) spec: ChainSpec,
@@ -162,9 +162,14 @@ impl Forge {
         self.finality(slot).to_optimistic_update()
     }
 
-    /// The update of a period: of a block in it that finalizes another one in it.
+    /// The slot of the first block of a period that finalizes another one in it.
+    pub(crate) fn update_slot(period: u64) -> u64 {
+        (period * 64).max(8) + SHOWN_AFTER
+    }
+
+    /// The update of a period.
     pub(crate) fn update(&self, period: u64) -> Update {
-        let slot = period * 64 + 40;
+        let slot = Self::update_slot(period);
         let FinalityUpdate { fork, attested, finality, aggregate, signature_slot } = self.finality(slot);
         let committee =
             NextCommittee { committee: self.committee.clone(), branch: self.state(slot).branch(87) };

@@ -1,5 +1,5 @@
-//! A forged L1 with a rollup contract in its state, and an L2 with contracts of its own: real tries, real headers, real logs, real
-//! signatures; and sources that serve it as far as it has come.
+//! A forged L1 with a rollup contract in its state, and an L2 with contracts of its own: real tries, real
+//! headers, real logs, real signatures; and sources that serve it as far as it has come.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -15,6 +15,7 @@ use lightclient::guard::IMPLEMENTATION;
 use lightclient::source::{Answer, Ask, At, BeaconClaim, Fault, Form, Layer, Log, Source, SourceError};
 use lightclient::state::Keys;
 use lightclient::sync::{Checkpoint, Clock, Config, Trust};
+use tokio::time::Instant;
 
 use super::forge::Forge;
 use super::tries;
@@ -80,6 +81,8 @@ pub(crate) struct World {
     confirmed: usize,
     /// Slot of the newest block that sources show.
     pub(crate) head: u64,
+    /// Since when the head moves with time.
+    alive: Option<(Instant, u64)>,
 }
 
 fn nitro(number: u64, state_root: B256, l1_block: u64) -> Bytes {
@@ -123,7 +126,8 @@ impl World {
             l2: Vec::new(),
             made: Vec::new(),
             confirmed: 0,
-            head: 48,
+            head: 47,
+            alive: None,
         };
         world.assert(9);
         world.made[0].confirmed = true;
@@ -131,7 +135,8 @@ impl World {
         world
     }
 
-    /// A new L2 block and the assertion that commits to it, made in this L1 block. [`Self::write`] puts it into L1 state.
+    /// A new L2 block and the assertion that commits to it, made in this L1 block. [`Self::write`] puts it
+    /// into L1 state.
     pub(crate) fn assert(&mut self, created: u64) -> usize {
         let number = 100 + 10 * self.l2.len() as u64;
         let mut state = tries::World::crowded(40);
@@ -202,7 +207,15 @@ impl World {
         config
     }
 
-    fn answer(&self, ask: &Ask) -> Option<Answer> {
+    /// From now on the head moves with time.
+    pub(crate) fn live(&mut self) {
+        self.alive = Some((Instant::now(), self.head));
+    }
+
+    fn answer(&mut self, ask: &Ask) -> Option<Answer> {
+        if let Some((since, head)) = self.alive {
+            self.head = head + since.elapsed().as_millis() as u64 / self.forge.spec.slot_ms;
+        }
         let claim = |bytes: Vec<u8>| BeaconClaim {
             form: Form::Ssz { fork: "electra".to_owned() },
             bytes: bytes.into(),
@@ -212,7 +225,7 @@ impl World {
                 let slot = (8..=self.head).find(|slot| self.forge.header(*slot).root() == *root)?;
                 Some(Answer::Bootstrap(claim(self.forge.bootstrap(slot).encode_ssz())))
             }
-            Ask::Update { period } if period * 64 + 41 <= self.head => {
+            Ask::Update { period } if Forge::update_slot(*period) <= self.head => {
                 Some(Answer::Update(claim(self.forge.update(*period).encode_ssz())))
             }
             Ask::Finality => Some(Answer::Finality(claim(self.forge.finality(self.head).encode_ssz()))),

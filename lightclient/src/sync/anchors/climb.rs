@@ -1,5 +1,5 @@
-//! The way up, step by step: what is proven decides what is asked for next. Logs are hints: what counts is the word that is proven in
-//! the contract's storage.
+//! The way up, step by step: what is proven decides what is asked for next. Logs are hints: what counts is
+//! the word that is proven in the contract's storage.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,8 +82,8 @@ impl Shared {
 
     /// Proves the path at the newest finalized block, asking for logs until it ends by itself.
     ///
-    /// Nothing where the last one is young enough: every node of the path is proven anew each time, because any of them may have got a
-    /// rival, so this is not done more often than new assertions can come.
+    /// Nothing where the last one is young enough: every node of the path is proven anew each time, because
+    /// any of them may have got a rival, so this is not done more often than new assertions can come.
     async fn find_way(&self) -> Result<Option<Way>, ReadError> {
         let rollup = self.anchors.rollup().ok_or(ReadError::NoRollup)?;
         let l1 = self.l1_block().await?;
@@ -106,7 +106,8 @@ impl Shared {
                     let from = l1.number.saturating_sub(rollup.confirm_period_blocks.saturating_mul(2));
                     self.anchors.learn(self.preimage(rollup, hash, from, l1.number).await?);
                 }
-                // What is proven so far is good in any case; a child that nobody knows of now is found next time.
+                // What is proven so far is good in any case; a child that nobody knows of now is found next
+                // time.
                 Step::Child { parent, path, .. } if sought.contains(&parent) => {
                     return self.way(l1, path).await.map(Some);
                 }
@@ -122,7 +123,8 @@ impl Shared {
         Err(ReadError::NotYet("the rollup's assertions need more requests than one climb may make"))
     }
 
-    /// Whether somebody told of assertions that are not in the contract: held against the source, so that another one is asked first.
+    /// Whether somebody told of assertions that are not in the contract: held against the source, so that
+    /// another one is asked first.
     fn blame_inventors(&self, rollup: &Rollup, state: &ProvenState) -> bool {
         let inventors = self.anchors.drop_inventions(rollup, state);
         for by in &inventors {
@@ -168,7 +170,8 @@ impl Shared {
         guard::check(state, &known.pins).map_err(ReadError::Guard)
     }
 
-    /// The newest finalized block. Its header is fetched where the beacon chain names its hash alone (from Gloas on).
+    /// The newest finalized block. Its header is fetched where the beacon chain names its hash alone (from
+    /// Gloas on).
     pub(in crate::sync) async fn l1_block(&self) -> Result<L1Block, ReadError> {
         let header = self.finalized().ok_or(ReadError::NotYet("nothing is finalized"))?;
         let slot = header.slot();

@@ -1,5 +1,5 @@
-//! Assertion logs and pins as they lie on disk. The file around them is checksummed; what is read is checked again all the same: logs by
-//! their hashes, pins against L1 state.
+//! Assertion logs and pins as they lie on disk. The file around them is checksummed; what is read is checked
+//! again all the same: logs by their hashes, pins against L1 state.
 
 use alloy_primitives::{Address, B256, Bytes};
 

@@ -1,5 +1,6 @@
-//! Whether a claim is true and of use. True is what the store's committees signed. Of use is what brings the store forward: else a source
-//! that is fast with old, validly signed answers would win every race and stop the sync without telling a single lie.
+//! Whether a claim is true and of use. True is what the store's committees signed. Of use is what brings the
+//! store forward: else a source that is fast with old, validly signed answers would win every race and stop
+//! the sync without telling a single lie.
 
 use super::{Checked, Core, Item};
 use crate::consensus::{Applied, Claim, FinalityUpdate, Reject, Store, Verified};
@@ -21,7 +22,8 @@ impl From<Reject> for Unfit {
 }
 
 impl Core {
-    /// Checks a claim against the store. Changes nothing: whoever asked several sources may check several answers.
+    /// Checks a claim against the store. Changes nothing: whoever asked several sources may check several
+    /// answers.
     pub(in crate::sync) fn judge(&self, now_ms: u64, item: &Item) -> Result<Checked, Unfit> {
         let (spec, slot) = (&self.spec, signable(&self.spec, now_ms));
         if let Item::Bootstrap { root, bootstrap } = item {
@@ -67,8 +69,9 @@ impl Core {
         if applied.is_some_and(enough) { Ok(()) } else { Err(Unfit::Idle) }
     }
 
-    /// The slot of a header that is validly signed and lies in the future by this clock: what convicts the clock. The slot in which it is
-    /// said to have been signed convicts nobody, because no signature covers it.
+    /// The slot of a header that is validly signed and lies in the future by this clock: what convicts the
+    /// clock. The slot in which it is said to have been signed convicts nobody, because no signature
+    /// covers it.
     pub(in crate::sync) fn signed_in_future(&self, item: &Item) -> Option<u64> {
         let (spec, store) = (&self.spec, self.store.as_ref()?);
         let verified = match item {

@@ -1,4 +1,5 @@
-//! When to ask again: after nothing new, after failures, and at this client's own moment, so that thousands of clients do not come together.
+//! When to ask again: after nothing new, after failures, and at this client's own moment, so that thousands
+//! of clients do not come together.
 
 use alloy_primitives::keccak256;
 
@@ -22,7 +23,13 @@ impl Core {
     /// Nobody gave a usable answer.
     pub(in crate::sync) fn failed(&mut self, now_ms: u64, want: Want, why: String) {
         self.why = why;
-        self.pause(now_ms, want);
+        match want {
+            // Nothing waits for the update of the period that runs: not before the next one is it needed.
+            Want::Update { period } if period == self.wall_period(now_ms) => {
+                self.draw_committee_retry(now_ms)
+            }
+            _ => self.pause(now_ms, want),
+        }
         if matches!(want, Want::Bootstrap { .. }) && self.roots.len() > 1 {
             self.roots.rotate_left(1);
         }
@@ -34,8 +41,8 @@ impl Core {
         self.finality_at_ms = 0;
     }
 
-    /// Looks again in the middle of the next slot, each client at its own moment, when that slot's signatures are in; more seldom while a
-    /// chain does not finalize.
+    /// Looks again in the middle of the next slot, each client at its own moment, when that slot's signatures
+    /// are in; more seldom while a chain does not finalize.
     pub(super) fn rest(&mut self, now_ms: u64, want: Want) {
         self.pauses.remove(&want);
         let slots = if want == Want::Finality { 1 << (self.quiet / QUIET_SLOTS).min(3) } else { 1 };
@@ -56,10 +63,22 @@ impl Core {
         self.pauses.insert(want, Pause { until_ms, failures: failures.saturating_add(1) });
     }
 
-    /// Somewhere in the first three quarters of what is left of the period, so that a failure leaves time for another try.
+    /// Somewhere in the first three quarters of what is left of the period, so that a failure leaves time for
+    /// another try.
     pub(super) fn draw_committee_time(&mut self, now_ms: u64) {
-        let end = start_of(&self.spec, self.spec.period_start(self.wall_period(now_ms).saturating_add(1)));
-        self.committee_at_ms = now_ms.saturating_add(self.draw(end.saturating_sub(now_ms) / 4 * 3));
+        let rest = self.rest_of_period(now_ms);
+        self.committee_at_ms = now_ms.saturating_add(self.draw(rest / 4 * 3));
+    }
+
+    /// Some fifteenth part of the rest of the period later, so that there are many tries and never a rush.
+    fn draw_committee_retry(&mut self, now_ms: u64) {
+        let part = self.rest_of_period(now_ms) / 20;
+        self.committee_at_ms = now_ms.saturating_add(part.max(1) + self.draw(part));
+    }
+
+    fn rest_of_period(&self, now_ms: u64) -> u64 {
+        let next = self.spec.period_start(self.wall_period(now_ms).saturating_add(1));
+        start_of(&self.spec, next).saturating_sub(now_ms)
     }
 
     /// A number below `bound`, another one each time, the same for the same seed.

@@ -9,8 +9,8 @@ use crate::source::{Answer, Ask, At, Layer};
 use crate::sync::shared::Shared;
 
 impl Shared {
-    /// The newest L2 header that enough sources name. First each says how far it is, then all are asked for the highest block that
-    /// enough of them can have.
+    /// The newest L2 header that enough sources name. First each says how far it is, then all are asked for
+    /// the highest block that enough of them can have.
     pub(super) async fn sequenced(&self, least: u16) -> Result<L2Anchor, ReadError> {
         let latest = self.claims(At::Latest).await;
         let mut heights: Vec<u64> = latest.iter().map(|claim| claim.header.number).collect();

@@ -1,4 +1,5 @@
-//! How a client begins: with the state on disk, or with the configured checkpoint; refused where neither is safe.
+//! How a client begins: with the state on disk, or with the configured checkpoint; refused where neither is
+//! safe.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -83,8 +84,8 @@ fn agrees(config: &Config, saved: &Saved) -> Result<(), StartError> {
     }
 }
 
-/// Goes on from the state on disk, however old the configured checkpoint is; nothing where that state itself is too old, and the
-/// configured checkpoint is newer.
+/// Goes on from the state on disk, however old the configured checkpoint is; nothing where that state itself
+/// is too old, and the configured checkpoint is newer.
 fn take_up(
     config: &Config,
     folder: &Path,

@@ -1,5 +1,6 @@
-//! What this node does for others: gives what it verified, fetches and verifies what it lacks where that belongs to the chain it follows, and
-//! takes what they send unasked. Whatever is asked, nothing is given that was not verified here.
+//! What this node does for others: gives what it verified, fetches and verifies what it lacks where that
+//! belongs to the chain it follows, and takes what they send unasked. Whatever is asked, nothing is given
+//! that was not verified here.
 
 use std::sync::Arc;
 
@@ -35,8 +36,8 @@ impl Wishes {
         new
     }
 
-    /// Whether this one may be fetched now. One that is under way already may not: two nodes that each lack it would otherwise ask each
-    /// other for ever.
+    /// Whether this one may be fetched now. One that is under way already may not: two nodes that each lack
+    /// it would otherwise ask each other for ever.
     fn take_off(&mut self, ask: &Ask) -> bool {
         let free = !self.flying.contains(ask) && self.flying.len() < FLYING;
         if free {
@@ -96,7 +97,8 @@ impl Shared {
         }
     }
 
-    /// Whether a question is about the chain that is followed here, so that fetching its answer is no work for nothing.
+    /// Whether a question is about the chain that is followed here, so that fetching its answer is no work
+    /// for nothing.
     fn may_fetch(&self, ask: &Ask) -> bool {
         match ask {
             Ask::Bootstrap { root } => self.core().history().iter().any(|(_, finalized)| finalized == root),
