@@ -11,6 +11,7 @@ mod bench_lightclient;
 mod bench_mesh;
 mod bench_transcode;
 mod broadcast;
+mod chain;
 mod config;
 mod demo;
 mod devnet;
@@ -66,6 +67,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Runs a small Ethereum with an Arbitrum and Livepeer on it, for trying things out
     Devnet(devnet::Args),
+    /// Follows Ethereum and Arbitrum by proofs, and reads Livepeer's state without trusting any provider
+    Chain(chain::Args),
     /// Checks what this machine has and lacks
     Doctor(NodeArgs),
     /// Looks at the configuration
@@ -111,6 +114,7 @@ impl Cli {
             Command::Explain(args) => explain::run(&args, json).await,
             Command::Demo(args) => demo::run(args, json).await,
             Command::Devnet(args) => devnet::run(args, json).await,
+            Command::Chain(args) => chain::run(args, json).await,
             Command::Doctor(args) => doctor::run(&args, json).await,
             Command::Config(command) => config::run(&command, json),
             // Handled before any runtime exists.

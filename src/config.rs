@@ -14,6 +14,10 @@ use protocol::ladder::{BadLadder, LadderPlan};
 use protocol::{PricePerPixel, StreamId};
 use serde::{Deserialize, Serialize};
 
+pub(crate) mod chain;
+
+use chain::{Chain, ChainArgs, ChainFile};
+
 /// UDP port of the control plane.
 const CONTROL_PORT: u16 = 4935;
 /// UDP port of the media plane.
@@ -44,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) orchestrator: Orchestrator,
     /// What viewers get.
     pub(crate) broadcast: Broadcast,
+    /// Chains that are followed; only where the file has such a section.
+    pub(crate) chain: Option<Chain>,
 }
 
 /// See [`Config::roles`].
@@ -212,6 +218,7 @@ pub(crate) struct File {
     orchestrator: OrchestratorFile,
     #[serde(default)]
     broadcast: BroadcastFile,
+    chain: Option<ChainFile>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -286,6 +293,11 @@ impl NodeArgs {
     /// Reads file and environment and resolves everything.
     pub(crate) fn resolve(&self) -> Result<Config, ConfigError> {
         refuse_unknown_variables()?;
+        let (data_dir, file) = self.read()?;
+        self.merge(data_dir, file)
+    }
+
+    fn read(&self) -> Result<(PathBuf, File), ConfigError> {
         let data_dir = match &self.data_dir {
             Some(dir) => dir.clone(),
             None => default_data_dir()?,
@@ -296,7 +308,7 @@ impl NodeArgs {
             None if default_file.exists() => read_file(&default_file)?,
             None => File::default(),
         };
-        self.merge(data_dir, file)
+        Ok((data_dir, file))
     }
 
     /// The file that [`Self::resolve`] reads, if there is one.
@@ -331,7 +343,9 @@ impl NodeArgs {
         let max_price =
             self.max_price.or(file.broadcast.max_price_wei).map(|wei| PricePerPixel { wei, pixels: 1 });
         let profiles = self.profiles.clone().or(file.broadcast.profiles);
+        let chain = file.chain.map(|chain| ChainArgs::default().merge(&data_dir, chain)).transpose()?;
         Ok(Config {
+            chain,
             name: self.name.clone().or(file.name).unwrap_or_else(host_name),
             data_dir,
             roles: Roles {
@@ -377,6 +391,15 @@ fn stream_keys(shared: Vec<String>, own: Option<BTreeMap<StreamId, String>>) -> 
         None if shared.is_empty() => Ok(Keys::Open),
         None => Ok(Keys::Shared(shared)),
     }
+}
+
+/// Reads file and environment for `livemesh chain`.
+pub(crate) fn chain(args: &ChainArgs) -> Result<Chain, ConfigError> {
+    let node =
+        NodeArgs { config: args.config.clone(), data_dir: args.data_dir.clone(), ..NodeArgs::default() };
+    refuse_unknown_variables()?;
+    let (data_dir, file) = node.read()?;
+    args.merge(&data_dir, file.chain.unwrap_or_default())
 }
 
 fn or_file<T: Clone>(typed: &[T], file: Option<Vec<T>>) -> Vec<T> {

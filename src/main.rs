@@ -4,6 +4,7 @@
 //! would forbid.
 
 mod adapters;
+mod chain;
 mod cli;
 mod config;
 mod http;

@@ -1,0 +1,200 @@
+//! `livemesh chain proof` and `verify`: slots of an account, proven; and the same from a file, without any network.
+#![expect(clippy::print_stdout, reason = "printing is what it is for")]
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use alloy_primitives::{Address, B256, U256};
+use lightclient::proven::{Accept, Proven};
+use lightclient::source::{Ask, Layer, Source};
+use lightclient::state::{Account, Keys, ProvenState, StateView};
+use lightclient::sync::{LightClient, ReadError};
+use serde_json::json;
+use tokio::time::{Instant, sleep};
+
+use super::transcript::{self, Exchanges, Recorder, Replay};
+use super::{ANCHOR_WITHIN, LOOK, STATUS_WITHIN, anchored, known, print_json, show, synced};
+use crate::chain::Plan;
+use crate::cli::Failure;
+
+/// What is to be proven.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) address: Address,
+    pub(super) slots: Vec<B256>,
+    pub(super) on_l1: bool,
+    pub(super) accept: Accept,
+}
+
+impl Wanted {
+    fn keys(&self) -> Keys {
+        Keys::from([(self.address, self.slots.iter().copied().collect::<BTreeSet<_>>())])
+    }
+
+    async fn prove(&self, client: &LightClient) -> Result<Proven<ProvenState>, ReadError> {
+        if self.on_l1 {
+            client.prove_l1(self.keys()).await
+        } else {
+            client.prove(self.accept, self.keys()).await
+        }
+    }
+}
+
+/// Proves, prints, and writes what others need to check it.
+pub(super) async fn run(
+    mut plan: Plan,
+    wanted: &Wanted,
+    out: Option<&Path>,
+    json: bool,
+) -> Result<(), Failure> {
+    let kept: Arc<Mutex<Exchanges>> = Arc::default();
+    if out.is_some() {
+        let record = |source| Arc::new(Recorder::new(source, Arc::clone(&kept))) as Arc<dyn Source>;
+        plan.sources = plan.sources.into_iter().map(record).collect();
+    }
+    let client = synced(plan, json).await?;
+    if !wanted.on_l1 {
+        anchored(&client, ANCHOR_WITHIN).await;
+    }
+    let proven = wanted.prove(&client).await?;
+    print(&client, wanted, &proven, json)?;
+    client.stop().await;
+    if let Some(out) = out {
+        let bytes = transcript::encode(&kept.lock().unwrap_or_else(PoisonError::into_inner));
+        std::fs::write(out, &bytes).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
+        if !json {
+            println!("wrote {} bytes to {}", bytes.len(), out.display());
+        }
+    }
+    Ok(())
+}
+
+/// Checks every proof of a bundle against a copy of the state on disk, with nobody to ask but the bundle.
+pub(super) async fn verify(mut plan: Plan, bundle: &Path, json: bool) -> Result<(), Failure> {
+    let exchanges = read(bundle)?;
+    let wanted = proofs_in(&exchanges);
+    if wanted.is_empty() {
+        return Err(format!("{} proves nothing", bundle.display()).into());
+    }
+    let copy = Copy::of(plan.config.data_dir.as_deref())?;
+    plan.config.data_dir = Some(copy.0.clone());
+    plan.config.heads = false;
+    plan.sources = vec![Arc::new(Replay(exchanges))];
+    let client = LightClient::start(plan.config, plan.sources)?;
+    let end = Instant::now() + STATUS_WITHIN;
+    for wanted in wanted {
+        let proven = loop {
+            match wanted.prove(&client).await {
+                Ok(proven) => break proven,
+                Err(error) if Instant::now() >= end || client.status().finalized.is_none() => {
+                    return Err(refused(&client, &error).into());
+                }
+                Err(_) => sleep(LOOK).await,
+            }
+        };
+        print(&client, &wanted, &proven, json)?;
+    }
+    client.stop().await;
+    Ok(())
+}
+
+fn refused(client: &LightClient, error: &ReadError) -> String {
+    let at = client.status().finalized.map_or_else(
+        || "there is no state of this network here: run livemesh chain sync first".to_owned(),
+        |head| format!("the state here is at finalized slot {}", head.slot),
+    );
+    format!(
+        "the bundle does not prove its claim: {error}; {at}. A bundle proves state of the block it was made at"
+    )
+}
+
+/// Accounts and slots that the bundle's questions were about: those of contracts on the way to them are proven as well.
+fn proofs_in(exchanges: &Exchanges) -> Vec<Wanted> {
+    let last = exchanges.iter().rev().find_map(|(ask, _)| match ask {
+        Ask::Proof { layer, keys, .. } => Some((*layer, keys)),
+        _ => None,
+    });
+    let Some((layer, keys)) = last else { return Vec::new() };
+    let wanted = |(address, slots): (&Address, &BTreeSet<B256>)| Wanted {
+        address: *address,
+        slots: slots.iter().copied().collect(),
+        on_l1: layer == Layer::L1,
+        accept: Accept::Pending { l1_blocks: 0 },
+    };
+    keys.iter().map(wanted).collect()
+}
+
+fn read(path: &Path) -> Result<Exchanges, Failure> {
+    let shown = path.display();
+    let size = std::fs::metadata(path).map_err(|error| format!("cannot read {shown}: {error}"))?.len();
+    if size > transcript::MAX_BYTES as u64 {
+        return Err(format!("{shown} has {size} bytes: it is no bundle").into());
+    }
+    transcript::decode(&std::fs::read(path)?).map_err(|why| format!("{shown} is no bundle: {why}").into())
+}
+
+/// A copy of the state, so that a check never moves it. Gone when dropped.
+struct Copy(std::path::PathBuf);
+
+impl Copy {
+    fn of(folder: Option<&Path>) -> io::Result<Self> {
+        let to = std::env::temp_dir().join(format!("livemesh-verify-{}", std::process::id()));
+        std::fs::create_dir_all(&to)?;
+        let copy = Self(to);
+        let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok());
+        for entry in entries.into_iter().flatten() {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                std::fs::copy(entry.path(), copy.0.join(entry.file_name()))?;
+            }
+        }
+        Ok(copy)
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // What is left is small, and in the system's folder for what is left.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn print(
+    client: &LightClient,
+    wanted: &Wanted,
+    proven: &Proven<ProvenState>,
+    json: bool,
+) -> Result<(), Failure> {
+    let account: Option<Account> = proven.value.account(wanted.address)?;
+    let mut slots: Vec<(B256, U256)> = Vec::new();
+    for slot in &wanted.slots {
+        slots.push((*slot, proven.value.storage(wanted.address, *slot)?));
+    }
+    let now_s = client.now_ms() / 1000;
+    let layer = if wanted.on_l1 { Layer::L1 } else { Layer::L2 };
+    if json {
+        let account = account.map(|account| {
+            json!({
+                "nonce": account.nonce, "balance": account.balance,
+                "storage_root": account.storage_root, "code_hash": account.code_hash,
+            })
+        });
+        let slots: Vec<_> = slots.iter().map(|(slot, word)| json!({"slot": slot, "value": word})).collect();
+        return print_json(&json!({
+            "layer": layer, "address": wanted.address, "account": account, "slots": slots,
+            "proof": known(&proven.anchor, now_s),
+        }));
+    }
+    match account {
+        Some(account) => println!(
+            "{layer} {}: nonce {}, {} wei, code {}",
+            wanted.address, account.nonce, account.balance, account.code_hash
+        ),
+        None => println!("{layer} {}: no such account, proven", wanted.address),
+    }
+    slots.iter().for_each(|(slot, word)| println!("  {slot}  {word:#x}"));
+    println!("{}", show::anchor(&proven.anchor, now_s));
+    Ok(())
+}
