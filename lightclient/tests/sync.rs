@@ -242,6 +242,7 @@ async fn a_restart_within_a_period_needs_no_bootstrap_and_at_most_one_update() {
     let source = Replay::honest("second", &chain);
     let client = start(kept(&chain), &[&source]);
     assert_eq!(finalized(&client), FINALIZED, "known before anybody is asked");
+    assert!(client.serve(&Ask::Finality).is_some(), "and served to others");
     synced(&client).await;
     assert_eq!(client.status().origin, Some(Origin::Disk { slot: FINALIZED }));
     let rest = Duration::from_millis(50 * chain.spec.slot_ms);

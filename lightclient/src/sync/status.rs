@@ -103,7 +103,10 @@ pub enum Alarm {
     #[error(transparent)]
     Clock(#[from] ClockBehind),
     /// A contract is not what it should be.
-    #[error("{0}. Reads of it are refused until this program knows the new code")]
+    #[error(
+        "{0}. Reads are refused until a newer program knows the new code, or, where it was only pinned when first seen and you trust \
+         the upgrade, until you begin with an empty data directory"
+    )]
     Guard(GuardError),
     /// Nothing new is finalized.
     #[error("nothing was finalized since slot {finalized}, for {} s: {why}", since_ms / 1000)]

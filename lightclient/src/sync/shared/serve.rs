@@ -10,7 +10,7 @@ use crate::exec::ExecHeader;
 use crate::livepeer::{Hint, Read};
 use crate::source::crowd::Refusal;
 use crate::source::{Answer, Ask, Layer};
-use crate::sync::core::Want;
+use crate::sync::core::{Item, Want};
 use crate::sync::{Offered, items};
 
 /// Questions that wait to be fetched for others.
@@ -92,6 +92,12 @@ impl Shared {
             Ask::Checkpoint => {
                 let header = self.finalized()?;
                 Some(Answer::Checkpoint { root: header.root(), slot: header.slot() })
+            }
+            // The store keeps what finalized its newest header, over restarts as well.
+            Ask::Finality => {
+                let proof = self.core().store()?.proof().cloned();
+                let Some(update) = proof else { return self.cache().get(ask) };
+                Some(items::relayed(&self.config.spec, &Item::Finality(Box::new(update))).1)
             }
             other => self.cache().get(other),
         }
