@@ -262,7 +262,7 @@ impl Store {
         if finalized_slot <= self.finalized.slot() {
             let header = update.attested.clone();
             update.finality = Some(super::types::Finality { header, branch: Vec::new() });
-            facts.finalized_period = facts.attested_period;
+            facts.finalized_period = spec.period_at(update.attested.slot());
         }
         self.take_finalized(&update, &facts, &mut applied);
         applied

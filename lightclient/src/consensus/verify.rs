@@ -63,7 +63,6 @@ pub(super) struct Facts {
     /// State of the store that this holds for.
     pub(super) generation: Generation,
     pub(super) merit: Merit,
-    pub(super) attested_period: u64,
     /// Period of the finalized header, slot 0 if there is none.
     pub(super) finalized_period: u64,
     /// The next committee, proven.

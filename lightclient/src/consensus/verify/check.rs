@@ -33,7 +33,6 @@ impl Check<'_> {
         Ok(Facts {
             generation: self.store.generation(),
             merit: Merit::of(self.spec, &self.parts),
-            attested_period: self.spec.period_at(self.parts.attested.slot()),
             finalized_period: self.spec.period_at(self.parts.finalized_slot()),
             next,
         })
