@@ -395,7 +395,7 @@ impl Source for Peer {
 
     async fn ask(&self, ask: &Ask) -> Result<Answer, SourceError> {
         let fault = Fault::NotHere("not verified here".to_owned());
-        self.0.serve(ask).ok_or_else(|| SourceError { by: "peer".into(), fault })
+        self.0.supply(ask).await.ok_or_else(|| SourceError { by: "peer".into(), fault })
     }
 }
 
@@ -404,13 +404,23 @@ async fn a_node_that_knows_one_peer_and_a_checkpoint_reads_proven_l2_state() {
     let world = world();
     let relay = start(config(&world), &[&Server::honest("rpc", &world)]);
     anchored(&relay).await;
-    first_word(&relay, PENDING).await;
-    relay.prove(PENDING, keys(1..60)).await.unwrap();
-    let client = LightClient::start(config(&world), vec![Arc::new(Peer(relay))]).unwrap();
+    // The peer has moved on since the newcomer's checkpoint, and has read nothing of what the newcomer wants.
+    {
+        let mut world = world.lock().unwrap();
+        world.assert(30);
+        world.write(30);
+        world.head = 55;
+    }
+    anchored(&relay).await;
+    let root = relay.status().finalized.unwrap().root;
+    let trust = lightclient::sync::Trust::Given(lightclient::sync::Checkpoint { root, slot: None });
+    let newcomer = Config { trust, ..config(&world) };
+    let client = LightClient::start(newcomer, vec![Arc::new(Peer(relay))]).unwrap();
     anchored(&client).await;
-    assert_eq!(first_word(&client, PENDING).await, (U256::from(120), Tier::Pending { l1_blocks: 8 }));
+    assert_eq!(first_word(&client, PENDING).await, (U256::from(130), Tier::Pending { l1_blocks: 2 }));
     let all = client.prove(PENDING, keys(1..60)).await.unwrap();
     assert!(all.value.lacks(&keys(1..60)).is_empty());
+    assert_eq!(client.code(PENDING, CONTRACT).await.unwrap().value, CONTRACT.to_vec());
 }
 
 /// Another history of the same slots, signed by the same committee.
