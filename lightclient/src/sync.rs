@@ -13,14 +13,13 @@ use thiserror::Error;
 use tokio::sync::broadcast;
 
 use crate::arbitrum::{L2Anchor, Rollup};
-use crate::consensus::Store;
 use crate::forks::ChainSpec;
 use crate::livepeer::{self, Contracts, Hint, Read, Unreadable};
 use crate::proven::{Accept, Proven};
 use crate::source::crowd::Patience;
 use crate::source::{Answer, Ask, Source};
 use crate::state::{Keys, ProvenState, StateView};
-use crate::store::{Saved, StoreError};
+use crate::store::StoreError;
 
 mod anchors;
 mod cache;
@@ -155,7 +154,7 @@ pub enum Offered {
 #[derive(Clone, Debug)]
 pub struct LightClient {
     shared: Arc<Shared>,
-    _tasks: Arc<Tasks>,
+    tasks: Arc<Tasks>,
 }
 
 impl LightClient {
@@ -167,7 +166,7 @@ impl LightClient {
     pub fn start(config: Config, sources: Vec<Arc<dyn Source>>) -> Result<Self, StartError> {
         let shared = Arc::new(Shared::open(config, sources)?);
         let tasks = Arc::new(Tasks::spawn(&shared));
-        Ok(Self { shared, _tasks: tasks })
+        Ok(Self { shared, tasks })
     }
 
     /// Adds a source, or replaces the one of the same name, and asks at once what was missing.
@@ -319,13 +318,7 @@ impl LightClient {
 
     /// Stops following and returns when nothing is being written any more.
     pub async fn stop(self) {
-        self._tasks.stop();
+        self.tasks.stop();
         self.shared.stopped().await;
     }
-}
-
-/// A state from disk, with the store in it.
-fn resume(spec: &ChainSpec, folder: &std::path::Path, saved: &Saved) -> Result<Store, StartError> {
-    Store::decode(spec, &saved.consensus)
-        .map_err(|why| StartError::Unreadable { path: folder.to_owned(), why: why.to_string() })
 }

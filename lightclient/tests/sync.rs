@@ -16,6 +16,7 @@ use lightclient::forks::Fork;
 use lightclient::source::score::Standing;
 use lightclient::source::{Answer, Ask, BeaconClaim, Fault, Source};
 use lightclient::state::{Keys, StateView};
+use lightclient::store::{Disk, Saved};
 use lightclient::sync::{
     Checkpoint, CheckpointError, Clock, Config, Event, LightClient, Offered, Origin, Phase, ReadError,
     StartError, SyncError, Trust,
@@ -254,6 +255,38 @@ async fn a_restart_within_a_period_needs_no_bootstrap_and_at_most_one_update() {
     );
     assert_eq!(source.asked("bootstrap"), 0);
     assert!(source.asked("the update of") <= 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_cannot_be_read_is_built_anew_from_the_finalized_roots_beside_it() {
+    let (chain, folder) = (Chain::captured(), tempfile::tempdir().unwrap());
+    let saved = Saved {
+        consensus: b"of a later version".to_vec(),
+        finalized: vec![(8, chain.first), (FINALIZED, chain.last)],
+        newest_signed: 329,
+        ..Saved::default()
+    };
+    let chain_id = chain.spec.genesis_validators_root;
+    Disk::open(folder.path(), chain_id).unwrap().disk.save(&saved).unwrap();
+    let kept = Config { data_dir: Some(folder.path().to_owned()), ..config(&chain, NOW) };
+    let last = chain.last;
+    let source = Replay::twisted("no newest bootstrap", &chain, move |ask, answer| match ask {
+        Ask::Bootstrap { root } if *root == last => Err(Fault::NotHere("pruned".to_owned())),
+        _ => answer,
+    });
+    let client = start(kept, &[&source]);
+    assert!(client.status().alarms[0].to_string().contains("built anew"), "{:?}", client.status().alarms);
+    let mut events = client.events();
+    let Event::Finalized(head) = until(&mut events, |event| matches!(event, Event::Finalized(_))).await
+    else {
+        panic!()
+    };
+    assert_eq!(head.slot, FINALIZED, "nothing older than what was promised is told");
+    assert_eq!(source.asked("the update of"), 5, "it came up from slot 8");
+    synced(&client).await;
+    assert!(client.status().alarms.is_empty(), "{:?}", client.status().alarms);
+    client.stop().await;
+    assert_eq!(Disk::open(folder.path(), chain_id).unwrap().saved.unwrap().finalized_slot(), FINALIZED);
 }
 
 #[tokio::test(start_paused = true)]

@@ -178,6 +178,14 @@ impl Core {
         self.install(now_ms, store);
     }
 
+    /// Begins with the finalized roots of a stored state whose store cannot be read, newest first: where
+    /// nobody has that one's bootstrap any more, an older one leads to the same chain.
+    pub(super) fn begin_anew(&mut self, saved: &Saved) {
+        self.history = saved.finalized.iter().copied().collect();
+        self.newest_signed = saved.newest_signed;
+        self.trust(saved.finalized.iter().rev().map(|(_, root)| *root));
+    }
+
     pub(super) fn store(&self) -> Option<&Store> {
         self.store.as_ref()
     }

@@ -42,6 +42,8 @@ pub(super) struct Shared {
     alarms: Mutex<BTreeMap<&'static str, Alarm>>,
     /// Why there will be no sync, once that is certain.
     refused: Mutex<Option<SyncError>>,
+    /// Finalized slot that was on disk at the start.
+    floor: u64,
     /// Items are taken one at a time, so that what is told is told in order.
     turn: tokio::sync::Mutex<()>,
     phase: watch::Sender<Phase>,
@@ -173,6 +175,8 @@ impl Shared {
             Effect::Old(error) => self.raise(Alarm::OldCheckpoint(error.to_string())),
             Effect::Save => self.save().await,
             Effect::Optimistic(header) => self.tell(Event::Optimistic(self.head(&header))),
+            // On the way back to what was promised before the start: no news, and nothing to keep.
+            Effect::Finalized(header) if header.slot() < self.floor => {}
             Effect::Finalized(header) => {
                 self.save().await;
                 self.clear("stalled");
@@ -184,8 +188,12 @@ impl Shared {
         true
     }
 
-    /// Writes the whole state as it is once its turn comes, durably.
+    /// Writes the whole state as it is once its turn comes, durably; not while it is older than what is on
+    /// disk.
     pub(super) async fn save(&self) {
+        if self.finalized().is_none_or(|header| header.slot() < self.floor) {
+            return;
+        }
         let (disk, core, anchors) =
             (Arc::clone(&self.disk), Arc::clone(&self.core), Arc::clone(&self.anchors));
         let written = spawn_blocking(move || {
@@ -196,7 +204,10 @@ impl Shared {
             disk.save(&Saved { assertions, pins, ..saved }).map_err(|error| error.to_string())
         });
         match written.await.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(()) => self.clear("save"),
+            Ok(()) => {
+                self.clear("save");
+                self.clear("store");
+            }
             Err(error) => self.raise(Alarm::Save(error)),
         }
     }

@@ -9,7 +9,7 @@ use alloy_primitives::B256;
 use tokio::sync::{Notify, broadcast, watch};
 
 use super::{EVENTS, Shared};
-use crate::consensus::Header;
+use crate::consensus::{Header, Store};
 use crate::source::Source;
 use crate::source::crowd::Crowd;
 use crate::store::{Disk, Opened, Saved};
@@ -18,7 +18,7 @@ use crate::sync::cache::Cache;
 use crate::sync::checkpoint::{Checkpoint, CheckpointError, Trust};
 use crate::sync::core::Core;
 use crate::sync::status::{Alarm, Origin};
-use crate::sync::{Config, StartError, clock, evidence, resume};
+use crate::sync::{Config, StartError, clock, evidence};
 
 impl Shared {
     pub(in crate::sync) fn open(config: Config, sources: Vec<Arc<dyn Source>>) -> Result<Self, StartError> {
@@ -58,6 +58,7 @@ impl Shared {
             origin: Mutex::new(origin),
             alarms: Mutex::new(alarms),
             refused: Mutex::new(None),
+            floor: saved.as_ref().map_or(0, Saved::finalized_slot),
             turn: tokio::sync::Mutex::new(()),
             wishes: Mutex::default(),
             wished: Notify::new(),
@@ -94,8 +95,10 @@ fn take_up(
     now_ms: u64,
     alarms: &mut BTreeMap<&'static str, Alarm>,
 ) -> Result<Option<Origin>, StartError> {
-    let store = resume(&config.spec, folder, saved)?;
-    let (root, slot) = (store.finalized_root(), store.finalized().slot());
+    let unreadable = |why: String| StartError::Unreadable { path: folder.to_owned(), why };
+    let Some((slot, root)) = saved.finalized.last().copied() else {
+        return Err(unreadable("it holds no finalized root".to_owned()));
+    };
     if let Err(error) = check_age(config, root, slot, now_ms, alarms) {
         let newer = match config.trust {
             Trust::Given(checkpoint) => {
@@ -105,7 +108,16 @@ fn take_up(
         };
         return if newer { Ok(None) } else { Err(error.into()) };
     }
-    core.resume(now_ms, store, saved);
+    match Store::decode(&config.spec, &saved.consensus) {
+        Ok(store) => core.resume(now_ms, store, saved),
+        // Such as another program version's: what is finalized is known all the same, and trusted as before.
+        Err(why) => {
+            let why =
+                format!("{}: {why}; it is built anew from the finalized roots beside it", folder.display());
+            alarms.insert("store", Alarm::Store(why));
+            core.begin_anew(saved);
+        }
+    }
     Ok(Some(Origin::Disk { slot }))
 }
 
