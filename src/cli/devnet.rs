@@ -4,7 +4,8 @@
 use std::process::ExitCode;
 
 use clap::ValueEnum;
-use fixtures::devnet::{Config, Devnet, Settings};
+use fixtures::devnet::serve::{config_json, genesis_json};
+use fixtures::devnet::{Config, Devnet, Settings, l1};
 use lightclient::forks::{Fork, Preset};
 use serde_json::{Value, json};
 
@@ -90,7 +91,7 @@ impl Args {
     }
 }
 
-/// All that a program needs to follow it.
+/// All that a program needs to follow it; `livemesh chain --network FILE` reads it too.
 fn describe(devnet: &Devnet) -> Value {
     json!({
         "ready": {
@@ -99,8 +100,9 @@ fn describe(devnet: &Devnet) -> Value {
             "l2": devnet.l2_url,
             "checkpoint": devnet.checkpoint,
             "checkpoint_slot": devnet.checkpoint_slot,
-            "genesis_time": devnet.spec.genesis_time,
-            "slot_ms": devnet.spec.slot_ms,
+            "config": config_json(&devnet.spec),
+            "genesis": genesis_json(&devnet.spec),
+            "l1_chain_id": l1::CHAIN_ID,
             "rollup": devnet.rollup,
             "contracts": devnet.contracts,
         }
@@ -110,7 +112,7 @@ fn describe(devnet: &Devnet) -> Value {
 fn introduce(devnet: &Devnet) {
     let Devnet { beacon_url, l1_url, l2_url, checkpoint, checkpoint_slot, .. } = devnet;
     println!("beacon      {beacon_url}");
-    println!("L1          {l1_url}   (chain {})", fixtures::devnet::l1::CHAIN_ID);
+    println!("L1          {l1_url}   (chain {})", l1::CHAIN_ID);
     println!("L2          {l2_url}   (chain {})", devnet.contracts.chain_id);
     println!("checkpoint  {checkpoint}   (slot {checkpoint_slot})");
     println!("rollup      {}", devnet.rollup.address);
