@@ -7,7 +7,8 @@
     reason = "a test may fail by panic, and says what it measured"
 )]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use lightclient::source::score::{Health, Standing};
@@ -15,9 +16,9 @@ use lightclient::sync::{Clock, Event, LightClient, Origin};
 use tokio::time::timeout;
 
 use journey::{Journey, requests};
-use liar::Liar;
+use liar::{Form, Liar, Lie};
 use mutation::Mutation;
-use trial::{Snapshot, Verdict, assert_only_truth};
+use trial::{Snapshot, assert_only_truth};
 use world::World;
 
 #[path = "interop/journey.rs"]
@@ -26,13 +27,15 @@ mod journey;
 mod liar;
 #[path = "interop/mutation.rs"]
 mod mutation;
+#[path = "interop/sweep.rs"]
+mod sweep;
 #[path = "interop/trial.rs"]
 mod trial;
+#[path = "interop/wire.rs"]
+mod wire;
 #[path = "interop/world.rs"]
 mod world;
 
-/// Clients at the same time; most of a trial is waiting for the other side of a socket.
-const WORKERS: usize = 4;
 /// Longest way to a fork and a period's end: three periods.
 const JOURNEY: Duration = Duration::from_secs(200);
 /// Longest wait for one event of the chain, which makes a block a second.
@@ -90,7 +93,7 @@ async fn a_live_chain_is_followed_across_a_fork_and_a_period() {
     let mut config = world.config(world.genesis_checkpoint, Clock::System);
     config.data_dir = Some(disk.path().to_owned());
     let started = Instant::now();
-    let sources = world.sources("only", &world.beacon, &world.l1);
+    let sources = Vec::from(world.sources("only", &world.beacon, &world.l1));
     let client = LightClient::start(config.clone(), sources.clone()).unwrap();
     let mut events = client.events();
     timeout(EVENT, client.wait_synced()).await.expect("syncs").unwrap();
@@ -115,62 +118,48 @@ async fn a_live_chain_is_followed_across_a_fork_and_a_period() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the chain that scripts/test-interop.sh starts"]
-async fn every_changed_answer_is_refused_or_changes_nothing() {
+async fn every_changed_byte_is_refused_or_changes_nothing() {
     let Some(world) = World::find().await else { return };
-    let started = Instant::now();
-    let checkpoint = a_period_ago(&world).await;
-    let snapshot = Snapshot::take(&world, checkpoint).await;
-    let lies = lies(&snapshot);
-    println!("truth: finalized slot {}, {} lies about it", snapshot.truth.block.value.slot, lies.len());
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let verdicts = futures::future::join_all((0..WORKERS).map(|_| async {
-        let snapshot = snapshot.fork().await;
-        let mut verdicts = Vec::new();
-        while let Some((kind, mutation)) = lies.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed)) {
-            verdicts.push((kind.as_str(), mutation, snapshot.against(kind, mutation).await));
-        }
-        verdicts
-    }))
-    .await;
-    let (mut refused, mut checks, mut harmless) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
-    for (kind, mutation, verdict) in verdicts.into_iter().flatten() {
-        match verdict {
-            Verdict::Refused(why) => {
-                *refused.entry(kind).or_insert(0) += 1;
-                *checks.entry(check_of(&why)).or_insert(0) += 1;
-            }
-            Verdict::Harmless => {
-                harmless.insert((kind, mutation.field(), mutation.change()));
-            }
-        }
+    let snapshot = Snapshot::take(&world, a_period_ago(&world).await, Form::Ssz).await;
+    let seen = snapshot.seen();
+    for (kind, lie) in sweep::tell_all(&snapshot, sweep::all_chunks(&snapshot)).await {
+        let Lie::Byte(at) = lie else { panic!("{kind}{lie} is no byte") };
+        assert!(
+            signature_slot(&kind, &seen[&kind].body).contains(&at),
+            "{kind}{lie}: ignored, and nobody knows why"
+        );
     }
-    println!("refused {refused:#?}\nby check {checks:#?}");
-    let sum = refused.values().sum::<usize>();
-    println!(
-        "{} lies: {sum} refused, {} without effect, {:.0} s",
-        lies.len(),
-        lies.len() - sum,
-        started.elapsed().as_secs_f64()
-    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the chain that scripts/test-interop.sh starts"]
+async fn every_changed_field_is_refused_or_changes_nothing() {
+    let Some(world) = World::find().await else { return };
+    let snapshot = Snapshot::take(&world, a_period_ago(&world).await, Form::Json).await;
     let known: BTreeSet<_> = WITHOUT_EFFECT
         .iter()
         .flat_map(|(kind, field, changes, _)| {
-            changes.split(' ').map(move |change| (*kind, (*field).to_owned(), change))
+            changes.split(' ').map(move |change| format!("{kind} {field} {change}"))
         })
         .collect();
-    let unknown: Vec<_> = harmless.difference(&known).collect();
-    assert!(unknown.is_empty(), "ignored, and nobody knows why: {unknown:#?}");
+    for (kind, lie) in sweep::tell_all(&snapshot, sweep::all_fields(&snapshot)).await {
+        let Lie::Field(mutation) = &lie else { panic!("{kind}{lie} is no field") };
+        let field = format!("{kind} {} {}", mutation.field(), mutation.change());
+        assert!(known.contains(&field), "{kind}{lie}: ignored, and nobody knows why");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs the chain that scripts/test-interop.sh starts"]
 async fn one_honest_source_beside_a_liar_is_enough() {
     let Some(world) = World::find().await else { return };
-    let (beacon, l1) = (Liar::before(&world.beacon, false).await, Liar::before(&world.l1, false).await);
+    let (beacon, l1) =
+        (Liar::before(&world.beacon, Form::Json).await, Liar::before(&world.l1, Form::Json).await);
     beacon.tell(lies_of_every_kind());
     l1.tell(lies_of_every_kind());
-    let mut sources = world.sources("liar", &beacon.url, &l1.url);
-    sources.extend(world.sources("honest", &world.beacon, &world.l1));
+    let [honest_beacon, honest_l1] = world.sources("honest", &world.beacon, &world.l1);
+    let mut sources = Vec::from(world.sources("liar", &beacon.url, &l1.url));
+    sources.push(honest_beacon);
     let client = LightClient::start(world.config(world.genesis_checkpoint, Clock::System), sources).unwrap();
     let mut events = client.events();
     timeout(EVENT, client.wait_synced()).await.expect("syncs beside a liar").unwrap();
@@ -182,6 +171,9 @@ async fn one_honest_source_beside_a_liar_is_enough() {
             break;
         }
     }
+    let refused = client.prove_l1(world.keys()).await.expect_err("the only one to ask lies");
+    println!("beside a liar from finalized slot {first} on; the liar alone: {refused}");
+    client.add_source(honest_l1);
     let proof = client.prove_l1(world.keys()).await.unwrap();
     world.assert_true(&proof.value, proof.anchor.l2_block).await;
     let status = client.status();
@@ -193,19 +185,18 @@ async fn one_honest_source_beside_a_liar_is_enough() {
             source.name
         );
     }
-    let names: Vec<&str> = status.sources.iter().map(|source| &*source.name).collect();
-    assert_eq!(names[2..], ["liar-beacon", "liar-l1"], "liars come last");
+    let (honest, liars) = status.sources.split_at(2);
+    assert!(honest.iter().all(|source| source.health.lies == 0), "{honest:?}");
     assert!(
-        status.sources[2..].iter().all(|source| source.health.standing == Standing::Liar),
-        "{:?}",
-        status.sources
+        liars.iter().all(|source| source.health.standing == Standing::Liar),
+        "liars come last: {liars:?}"
     );
     client.stop().await;
 }
 
 /// One change for each kind of answer: a key, a signature, a node of a trie.
-fn lies_of_every_kind() -> HashMap<String, Mutation> {
-    let lie = |kind: &str, path: &[&str]| (kind.to_owned(), Mutation::alter(path));
+fn lies_of_every_kind() -> HashMap<String, Lie> {
+    let lie = |kind: &str, path: &[&str]| (kind.to_owned(), Lie::Field(Mutation::alter(path)));
     HashMap::from([
         lie("bootstrap", &["data", "current_sync_committee", "pubkeys", "7"]),
         lie("updates", &["0", "data", "sync_aggregate", "sync_committee_signature"]),
@@ -222,22 +213,15 @@ async fn a_period_ago(world: &World) -> alloy_primitives::B256 {
     world.block_before(world.spec.period_start(period) - 16).await
 }
 
-/// Every change to every kind of answer that an honest client got.
-fn lies(snapshot: &Snapshot<'_>) -> Vec<(String, Mutation)> {
-    let seen = snapshot.beacon.seen().into_iter().chain(snapshot.l1.seen());
-    seen.flat_map(|(kind, document)| {
-        let mutations = Mutation::all(&document);
-        println!("{kind}: {} changes", mutations.len());
-        mutations.into_iter().map(move |mutation| (kind.clone(), mutation)).collect::<Vec<_>>()
-    })
-    .collect()
-}
-
-/// The check that an error names, without the values in it.
-fn check_of(why: &str) -> String {
-    let check = why.rsplit("check: ").next().unwrap_or(why);
-    let words = check
-        .split_whitespace()
-        .map(|word| if word.contains(|c: char| c.is_ascii_digit()) { "#" } else { word });
-    words.take(14).collect::<Vec<_>>().join(" ")
+/// Where an SSZ object has its signature slot: at the end of its fixed part, whose length is its first offset.
+fn signature_slot(kind: &str, body: &[u8]) -> Range<usize> {
+    // A list has length and fork digest before its object; a bootstrap has no signature.
+    let start = match kind {
+        "updates" => 12,
+        "bootstrap" => return 0..0,
+        _ => 0,
+    };
+    let first: [u8; 4] = body[start..start + 4].try_into().unwrap();
+    let end = start + u32::from_le_bytes(first) as usize;
+    end - 8..end
 }

@@ -1,6 +1,7 @@
 //! One lie at a time. In flows a snapshot of honest answers and a change to one of them; out flows what a client, or the check
 //! that a client makes, does with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use lightclient::source::{Answer, Ask, Block, Layer, Source};
 use lightclient::state::{ProvenState, StateView};
 use lightclient::sync::{Clock, L1Block, LightClient, Status};
 
-use crate::liar::Liar;
+use crate::liar::{Form, Liar, Lie};
 use crate::mutation::Mutation;
+use crate::wire::Reply;
 use crate::world::World;
 
 /// How often a client is looked at.
@@ -41,23 +43,23 @@ pub(crate) struct Snapshot<'a> {
     world: &'a World,
     checkpoint: B256,
     now_ms: u64,
-    pub(crate) beacon: Liar,
-    pub(crate) l1: Liar,
+    beacon: Liar,
+    l1: Liar,
     pub(crate) truth: Reached,
 }
 
 impl<'a> Snapshot<'a> {
     /// Lets an honest client sync through proxies that remember, and asks for what it needs only after Gloas.
-    pub(crate) async fn take(world: &'a World, checkpoint: B256) -> Self {
-        let beacon = Liar::before(&world.beacon, true).await;
-        let l1 = Liar::before(&world.l1, true).await;
+    pub(crate) async fn take(world: &'a World, checkpoint: B256, form: Form) -> Self {
+        let beacon = Liar::remembering(&world.beacon, form).await;
+        let l1 = Liar::remembering(&world.l1, form).await;
         let client = start(world, checkpoint, Clock::System, &beacon, &l1);
         let truth = tokio::time::timeout(PATIENCE, reach(&client, world))
             .await
             .expect("an honest client syncs")
             .unwrap();
         // Until it has also asked for what it asks for once a slot.
-        while !beacon.seen().iter().any(|(kind, _)| kind == "optimistic_update") {
+        while !beacon.seen().contains_key("optimistic_update") {
             tokio::time::sleep(LOOK).await;
         }
         // A slot later than any signature plus one can be.
@@ -80,33 +82,40 @@ impl<'a> Snapshot<'a> {
         }
     }
 
+    /// Honest answers that were seen, by kind.
+    pub(crate) fn seen(&self) -> BTreeMap<String, Reply> {
+        let mut seen = self.beacon.seen();
+        seen.extend(self.l1.seen());
+        seen
+    }
+
     /// What comes of every answer of `kind` having this change.
-    pub(crate) async fn against(&self, kind: &str, mutation: &Mutation) -> Verdict {
+    pub(crate) async fn against(&self, kind: &str, lie: &Lie) -> Verdict {
         // A second way to a header, by its bytes, is shut.
-        let raw = ("debug_getRawHeader".to_owned(), Mutation::alter(&["result"]));
-        let lies = [raw, (kind.to_owned(), mutation.clone())];
+        let raw = ("debug_getRawHeader".to_owned(), Lie::Field(Mutation::alter(&["result"])));
+        let lies = [raw, (kind.to_owned(), lie.clone())];
         self.beacon.tell(lies.clone().into());
         self.l1.tell(lies.into());
         let verdict = match kind {
             "eth_getBlockByHash" | "debug_getRawHeader" => self.header().await,
             "eth_getCode" => self.code().await,
-            _ => self.sync(kind, mutation).await,
+            _ => self.sync(kind, lie).await,
         };
-        assert!(self.told() > 0, "{kind}{mutation} was never sent");
+        assert!(self.told() > 0, "{kind}{lie} was never sent");
         verdict
     }
 
     /// Syncs a fresh client.
-    async fn sync(&self, kind: &str, mutation: &Mutation) -> Verdict {
+    async fn sync(&self, kind: &str, lie: &Lie) -> Verdict {
         let client = start(self.world, self.checkpoint, Clock::set_to(self.now_ms), &self.beacon, &self.l1);
         let verdict = tokio::select! {
             refused = refusal(&client) => Verdict::Refused(refused),
             reached = reach(&client, self.world) => match reached {
-                Ok(reached) => self.judge(&client, reached, kind, mutation).await,
+                Ok(reached) => self.judge(&client, reached, kind, lie).await,
                 Err(why) => Verdict::Refused(why),
             },
             () = self.passed_over(kind) => Verdict::Refused("taken for an absence: asked again".to_owned()),
-            () = tokio::time::sleep(PATIENCE) => panic!("{kind}{mutation}: neither refused nor synced: {:?}", client.status()),
+            () = tokio::time::sleep(PATIENCE) => panic!("{kind}{lie}: neither refused nor synced: {:?}", client.status()),
         };
         assert_only_truth(&client.status(), self.world).await;
         client.stop().await;
@@ -121,13 +130,7 @@ impl<'a> Snapshot<'a> {
     }
 
     /// What a client made of a lie that it holds against nobody.
-    async fn judge(
-        &self,
-        client: &LightClient,
-        reached: Reached,
-        kind: &str,
-        mutation: &Mutation,
-    ) -> Verdict {
+    async fn judge(&self, client: &LightClient, reached: Reached, kind: &str, lie: &Lie) -> Verdict {
         // Optimistic updates are asked for once a slot; the second question shows that the first answer was dealt with.
         while kind == "optimistic_update" && self.told() < 2 {
             tokio::time::sleep(LOOK).await;
@@ -140,7 +143,7 @@ impl<'a> Snapshot<'a> {
         }
         assert!(
             reached.block.value.slot < self.truth.block.value.slot,
-            "{kind}{mutation} was believed: {reached:?}"
+            "{kind}{lie} was believed: {reached:?}"
         );
         self.world.assert_true(&reached.state.value, reached.state.anchor.l2_block).await;
         Verdict::Refused("the client stays where it was, as if it had no answer".to_owned())
@@ -176,7 +179,7 @@ impl<'a> Snapshot<'a> {
     }
 
     fn execution(&self) -> Arc<dyn Source> {
-        self.world.sources("only", &self.beacon.url, &self.l1.url).remove(1)
+        self.world.sources("only", &self.beacon.url, &self.l1.url)[1].clone()
     }
 
     fn told(&self) -> u64 {
@@ -186,7 +189,7 @@ impl<'a> Snapshot<'a> {
 
 fn start(world: &World, checkpoint: B256, clock: Clock, beacon: &Liar, l1: &Liar) -> LightClient {
     let sources = world.sources("only", &beacon.url, &l1.url);
-    LightClient::start(world.config(checkpoint, clock), sources).unwrap()
+    LightClient::start(world.config(checkpoint, clock), sources.into()).unwrap()
 }
 
 /// Follows a client to the head, and proves what is wanted there.

@@ -64,11 +64,11 @@ impl World {
         config
     }
 
-    /// Both kinds of sources at these addresses.
-    pub(crate) fn sources(&self, name: &str, beacon: &str, l1: &str) -> Vec<Arc<dyn Source>> {
+    /// Sources at these addresses, beacon and L1.
+    pub(crate) fn sources(&self, name: &str, beacon: &str, l1: &str) -> [Arc<dyn Source>; 2] {
         let settings =
             |url: &str, kind| Settings { name: Some(format!("{name}-{kind}")), ..Settings::new(url) };
-        vec![
+        [
             Arc::new(
                 BeaconSource::new(settings(beacon, "beacon"), Some(Arc::new(self.spec.clone()))).unwrap(),
             ),
