@@ -53,12 +53,15 @@ test-interop:
 
 bench: setup-test build
 	$(LIVEMESH) bench transcode
+	$(LIVEMESH) bench lightclient
 	$(LIVEMESH) bench mesh
 	$(LIVEMESH) bench wan
 
-# Strangers' bytes against every parser of ours, SECONDS for each; needs a nightly toolchain and cargo-fuzz.
+# Strangers' bytes against every parser of ours, SECONDS for each; needs a nightly toolchain and cargo-fuzz. The light client
+# starts from its vectors and may hold 64 MB.
 SECONDS = 60
 fuzz:
+	cargo test -p livemesh-lightclient --test seeds -- --ignored
 	for target in $$(cargo +nightly fuzz list); do \
-		cargo +nightly fuzz run -s none $$target -- -max_total_time=$(SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 || exit 1; \
+		cargo +nightly fuzz run -s none $$target -- $$(case $$target in (lc_*) echo -rss_limit_mb=64 -malloc_limit_mb=64;; esac) -max_total_time=$(SECONDS) -timeout=10 -verbosity=0 -print_final_stats=1 || exit 1; \
 	done
