@@ -53,8 +53,7 @@ pub(crate) async fn plan(chain: &Chain) -> Result<Plan, Failure> {
     let spec = Arc::new(network.spec.clone());
     let l2_chain_id = network.rollup.as_ref().map(|rollup| rollup.chain_id);
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-    for (settings, number) in named("beacon", &chain.beacon).zip(1..) {
-        tracing::debug!(number, "beacon source");
+    for settings in named("beacon", &chain.beacon) {
         sources.push(Arc::new(BeaconSource::new(settings, Some(Arc::clone(&spec)))?));
     }
     for settings in named("l1", &chain.l1) {
@@ -85,7 +84,8 @@ fn named(kind: &str, urls: &[String]) -> impl Iterator<Item = Settings> {
             let host = url.host_str()?.to_owned();
             Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
         });
-        let name = format!("{kind}{} {}", at + 1, host.unwrap_or_default());
+        let number = if urls.len() > 1 { format!("#{}", at + 1) } else { String::new() };
+        let name = format!("{kind}{number} {}", host.unwrap_or_default());
         Settings { name: Some(name), ..Settings::new(url) }
     })
 }

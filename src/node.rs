@@ -19,6 +19,7 @@ use actors::transcoder::actor::{Load, Transcoder};
 use actors::transcoder::messages::Take;
 use actors::verifier::actor::Verifier;
 use actors::{dispatcher, transcoder};
+use lightclient::sync::LightClient;
 use media::transcode::Capabilities;
 use media::worker::{WorkerConfig, Workers};
 use p2p::media::{Fallback, MediaConfig, MediaEndpoint};
@@ -35,6 +36,7 @@ use crate::adapters::serve::serve;
 use crate::adapters::worker::WorkerAdapter;
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::config::chain::Chain;
 use crate::http::{self, Site};
 use crate::ingest::gate::Gate;
 use crate::ingest::push::{self, Push};
@@ -110,7 +112,8 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
     let clock = Clock::new();
     let (fatal, fatal_seen) = watch::channel(None);
 
-    let control = start_control(&config, identity.clone()).await?;
+    let (door, visitors) = config.chain.is_some().then(p2p::proofs::door).unzip();
+    let control = start_control(&config, identity.clone(), door).await?;
     let media = MediaEndpoint::bind(&identity, config.mesh.media, MediaConfig::default())?;
     let fallback = Fallback::new(control.streams(), &MediaConfig::default())?;
     let mesh = Arc::new(MeshAdapter::new(control.clone(), media.clone(), fallback.clone())?);
@@ -154,6 +157,11 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         )),
         tokio::spawn(count(metrics.clone(), traces.clone(), load_seen.clone())),
     ];
+
+    if let (Some(chain), Some(visitors)) = (&config.chain, visitors) {
+        let client = follow(chain).await?;
+        tasks.extend(crate::adapters::chain::relay(&client, &control, visitors));
+    }
 
     let view = View {
         config: Arc::clone(&config),
@@ -318,7 +326,17 @@ fn group(name: &str, fatal: &watch::Sender<Option<String>>) -> Group {
     })
 }
 
-async fn start_control(config: &Config, identity: Identity) -> Result<Control, Failure> {
+/// Starts the light client; its tasks end with the last handle, which its relay holds.
+async fn follow(chain: &Chain) -> Result<LightClient, Failure> {
+    let plan = crate::chain::plan(chain).await?;
+    Ok(LightClient::start(plan.config, plan.sources)?)
+}
+
+async fn start_control(
+    config: &Config,
+    identity: Identity,
+    proofs: Option<p2p::proofs::Door>,
+) -> Result<Control, Failure> {
     let bootstrap: Result<Vec<_>, Failure> =
         config.mesh.bootstrap.iter().map(|text| parse_bootstrap(text)).collect();
     let port = config.mesh.control.port();
@@ -327,6 +345,7 @@ async fn start_control(config: &Config, identity: Identity) -> Result<Control, F
         external: config.mesh.external.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
         bootstrap: bootstrap?,
         mdns: config.mesh.mdns,
+        proofs,
         ..ControlConfig::new(config.mesh.network.clone())
     };
     let (control, task) = Control::start(control, identity).await?;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use alloy_primitives::{Address, B256, U256};
 use lightclient::proven::{Accept, Proven};
-use lightclient::source::{Ask, Layer, Source};
+use lightclient::source::{Answer, Ask, Block, Layer, Source};
 use lightclient::state::{Account, Keys, ProvenState, StateView};
 use lightclient::sync::{LightClient, ReadError};
 use serde_json::json;
@@ -62,7 +62,14 @@ pub(super) async fn run(
     print(&client, wanted, &proven, json)?;
     client.stop().await;
     if let Some(out) = out {
-        let bytes = transcript::encode(&kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let claim = Ask::Proof {
+            layer: if wanted.on_l1 { Layer::L1 } else { Layer::L2 },
+            block: Block { number: proven.anchor.l2_block, hash: B256::ZERO },
+            keys: wanted.keys(),
+        };
+        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        kept.push((claim, Answer::Proof(Vec::new())));
+        let bytes = transcript::encode(&kept);
         std::fs::write(out, &bytes).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
         if !json {
             println!("wrote {} bytes to {}", bytes.len(), out.display());
@@ -84,8 +91,13 @@ pub(super) async fn verify(mut plan: Plan, bundle: &Path, json: bool) -> Result<
     plan.sources = vec![Arc::new(Replay(exchanges))];
     let client = LightClient::start(plan.config, plan.sources)?;
     let end = Instant::now() + STATUS_WITHIN;
-    for wanted in wanted {
+    for mut wanted in wanted {
         let proven = loop {
+            // A bundle holds what its own tier needed, and does not say which that was.
+            wanted.accept = match wanted.accept {
+                Accept::Confirmed => Accept::Pending { l1_blocks: 0 },
+                Accept::Pending { .. } | Accept::Sequenced { .. } => Accept::Confirmed,
+            };
             match wanted.prove(&client).await {
                 Ok(proven) => break proven,
                 Err(error) if Instant::now() >= end || client.status().finalized.is_none() => {
@@ -110,7 +122,7 @@ fn refused(client: &LightClient, error: &ReadError) -> String {
     )
 }
 
-/// Accounts and slots that the bundle's questions were about: those of contracts on the way to them are proven as well.
+/// What the bundle claims to prove: its last question.
 fn proofs_in(exchanges: &Exchanges) -> Vec<Wanted> {
     let last = exchanges.iter().rev().find_map(|(ask, _)| match ask {
         Ask::Proof { layer, keys, .. } => Some((*layer, keys)),
