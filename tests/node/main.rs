@@ -8,5 +8,6 @@
 mod boundaries;
 mod command_line;
 mod lan;
+mod nat;
 mod streaming;
 mod world;
