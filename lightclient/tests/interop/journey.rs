@@ -25,11 +25,13 @@ impl Journey {
         Self { spec: world.spec.clone(), begun, first, last: first, heads: 0, proven: 0 }
     }
 
-    /// Whether a fork and the end of a sync-committee period were finalized, and heads were followed, since it began.
+    /// Whether a fork and the end of a sync-committee period were finalized and heads followed since it began, two periods or
+    /// more after the checkpoint.
     pub(crate) fn has_crossed_a_fork_and_a_period(&self) -> bool {
         let (first, last) = (self.first, self.last);
         self.spec.fork_at_slot(first) != self.spec.fork_at_slot(last)
             && self.spec.period_at(first) != self.spec.period_at(last)
+            && self.spec.period_at(last) >= self.spec.period_at(self.begun) + 2
             && self.heads > 0
     }
 
