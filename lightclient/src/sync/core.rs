@@ -247,7 +247,7 @@ impl Core {
             return vec![(Want::Update { period }, 0)];
         }
         let mut due = Vec::with_capacity(3);
-        if self.awaits_finality(now_ms) {
+        if self.expects_finality(now_ms) {
             due.push((Want::Finality, self.finality_at_ms));
         }
         if self.heads
@@ -263,7 +263,7 @@ impl Core {
     }
 
     /// Whether an honest chain has finalized more by now than the store knows, or nobody was asked yet.
-    fn awaits_finality(&self, now_ms: u64) -> bool {
+    fn expects_finality(&self, now_ms: u64) -> bool {
         // The first block of an epoch shows it, the next one carries the signatures, a third of a slot later
         // sources have them.
         let shown = now_ms.saturating_sub(self.spec.slot_ms + self.spec.slot_ms / 3);
