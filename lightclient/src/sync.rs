@@ -13,6 +13,8 @@ use thiserror::Error;
 use tokio::sync::broadcast;
 
 use crate::arbitrum::{L2Anchor, Rollup};
+#[cfg(feature = "evm")]
+use crate::evm::Agreement;
 use crate::forks::ChainSpec;
 use crate::livepeer::{self, Contracts, Hint, Read, Unreadable};
 use crate::proven::{Accept, Proven};
@@ -36,6 +38,8 @@ mod status;
 pub use anchors::L1Block;
 pub use checkpoint::{BadCheckpoint, Checkpoint, CheckpointError, Freshness, MAX_AGE, Trust};
 pub use clock::{Clock, ClockBehind};
+#[cfg(feature = "evm")]
+pub use reads::CrossError;
 pub use reads::{Lacking, ReadError};
 use shared::{Shared, Tasks};
 pub use status::{Alarm, Event, Head, Origin, Phase, Status};
@@ -287,6 +291,22 @@ impl LightClient {
             })
             .await?;
         self.shared.learn(&read.value);
+        Ok(read)
+    }
+
+    /// As [`Self::livepeer`], and the contracts' own getters asked the same over the same proven state.
+    ///
+    /// # Errors
+    /// [`ReadError`]; [`CrossError`] where either way gives nothing. That they differ is no error: see [`Agreement::holds`].
+    #[cfg(feature = "evm")]
+    pub async fn cross_checked(
+        &self,
+        accept: Accept,
+        ask: &livepeer::Ask,
+        hint: &Hint,
+    ) -> Result<Proven<(Read, Agreement)>, ReadError<CrossError>> {
+        let read = self.shared.cross_checked(accept, ask, &self.shared.better_hint(hint)).await?;
+        self.shared.learn(&read.value.0);
         Ok(read)
     }
 

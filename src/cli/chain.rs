@@ -47,8 +47,13 @@ enum What {
     /// Says how the light client and each of its sources stand
     Status,
     /// Reads something of Livepeer's, proven
-    #[command(subcommand)]
-    Read(Read),
+    Read {
+        /// Also runs the contracts' own bytecode over the same proven state, and compares
+        #[arg(long)]
+        cross_check: bool,
+        #[command(subcommand)]
+        what: Read,
+    },
     /// Proves storage slots of an account
     Proof {
         /// The account
@@ -122,9 +127,9 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     match args.what {
         What::Sync => sync(&chain, json).await?,
         What::Status => status(&chain, json).await?,
-        What::Read(what) => {
+        What::Read { cross_check, what } => {
             let client = synced(plan(&chain).await?, json).await?;
-            read::run(&client, chain.accept, &what.ask(), json).await?;
+            read::run(&client, chain.accept, &what.ask(), cross_check, json).await?;
             client.stop().await;
         }
         What::Proof { address, slots, on_l1, out } => {

@@ -17,9 +17,13 @@ use crate::source::crowd::{AskError, Refusal};
 use crate::source::{Answer, Ask, Block, Layer};
 use crate::state::{Keys, ProvenState, StateView};
 
+#[cfg(feature = "evm")]
+mod cross;
 mod error;
 mod sequenced;
 
+#[cfg(feature = "evm")]
+pub use cross::CrossError;
 pub use error::{Lacking, ReadError};
 
 /// Times that a read may ask for more; a list of 100 members without any hint takes one each.
