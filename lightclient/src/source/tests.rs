@@ -119,9 +119,12 @@ async fn a_checkpoint_and_the_chains_parameters_are_hints_as_the_server_gives_th
     assert!(String::from_utf8_lossy(&genesis).contains("/eth/v1/beacon/genesis"));
 }
 
+/// A server's behaviour, and whether its fault is told for what it is.
+type Failing = (fn() -> Reply, fn(&Fault) -> bool);
+
 #[tokio::test]
 async fn failures_are_sorted_by_what_to_do_next() {
-    let cases: [(fn() -> Reply, fn(&Fault) -> bool); 7] = [
+    let cases: [Failing; 7] = [
         (|| Reply::status(404), |f| f.is_absence()),
         (|| Reply::status(500), |f| matches!(f, Fault::Http { status: 500, .. })),
         (

@@ -47,7 +47,12 @@ impl Codec for ProofCodec {
         _: &StreamProtocol,
         io: &mut T,
     ) -> io::Result<Bytes> {
-        read_bounded(io, PROOF_REPLY_BYTES).await
+        let reply = read_bounded(io, PROOF_REPLY_BYTES).await?;
+        // A peer that lets a request go closes the stream, which reads like an answer without a byte.
+        if reply.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the peer let the request go"));
+        }
+        Ok(reply)
     }
 
     fn write_request<T: AsyncWrite + Unpin + Send>(
@@ -60,13 +65,13 @@ impl Codec for ProofCodec {
         async move { write_all(io, &bytes).await }
     }
 
-    fn write_response<T: AsyncWrite + Unpin + Send>(
+    async fn write_response<T: AsyncWrite + Unpin + Send>(
         &mut self,
         _: &StreamProtocol,
         io: &mut T,
         bytes: Bytes,
-    ) -> impl Future<Output = io::Result<()>> + Send {
-        async move { write_all(io, &bytes).await }
+    ) -> io::Result<()> {
+        write_all(io, &bytes).await
     }
 }
 
@@ -84,9 +89,12 @@ mod tests {
         ProofCodec.write_request(&PROOFS, &mut out, Ok(Bytes::from_static(b"ask"))).await.unwrap();
         let read = ProofCodec.read_request(&PROOFS, &mut Cursor::new(out.into_inner())).await.unwrap();
         assert_eq!(read, Ok(Bytes::from_static(b"ask")));
-        let large = ProofCodec.read_request(&PROOFS, &mut Cursor::new(vec![0; PROOF_REQUEST_BYTES + 1]));
-        assert!(matches!(large.await.unwrap(), Err(BadRequest::Garbage(_))));
+        let mut large = Cursor::new(vec![0; PROOF_REQUEST_BYTES + 1]);
+        let large = ProofCodec.read_request(&PROOFS, &mut large).await.unwrap();
+        assert!(matches!(large, Err(BadRequest::Garbage(_))));
         let mut endless = futures::io::repeat(1);
         assert!(block_on(ProofCodec.read_response(&PROOFS, &mut endless)).is_err());
+        let let_go = block_on(ProofCodec.read_response(&PROOFS, &mut Cursor::new(Vec::new()))).unwrap_err();
+        assert_eq!(let_go.kind(), io::ErrorKind::UnexpectedEof);
     }
 }

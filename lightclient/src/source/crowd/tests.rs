@@ -12,16 +12,19 @@ use crate::source::Layer;
 const ASK: Ask = Ask::Header { layer: Layer::L1, hash: B256::ZERO };
 const TRUE: &[u8] = b"true";
 
+/// What is said, and after how many milliseconds.
+type Said = (u64, Result<&'static [u8], Fault>);
+
 /// Says one thing after another, each after a while; the last again and again.
 #[derive(Debug)]
 struct Scripted {
     name: &'static str,
-    says: Mutex<VecDeque<(u64, Result<&'static [u8], Fault>)>>,
+    says: Mutex<VecDeque<Said>>,
     asked: Mutex<u32>,
 }
 
 impl Scripted {
-    fn new(name: &'static str, says: &[(u64, Result<&'static [u8], Fault>)]) -> Arc<Self> {
+    fn new(name: &'static str, says: &[Said]) -> Arc<Self> {
         let says = Mutex::new(says.iter().cloned().collect());
         Arc::new(Self { name, says, asked: Mutex::new(0) })
     }
