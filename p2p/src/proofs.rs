@@ -52,7 +52,7 @@ pub struct Asked {
     pub from: PeerKey,
     /// What, at most [`PROOF_REQUEST_BYTES`](crate::limits::PROOF_REQUEST_BYTES).
     pub request: Bytes,
-    /// For the answer, at most [`PROOF_REPLY_BYTES`](crate::limits::PROOF_REPLY_BYTES). Dropped, the peer gets none.
+    /// For the answer, of 1 byte to [`PROOF_REPLY_BYTES`](crate::limits::PROOF_REPLY_BYTES). Dropped, the peer gets none.
     pub reply: oneshot::Sender<Bytes>,
 }
 
