@@ -94,7 +94,8 @@ mod tests {
         assert!(matches!(large, Err(BadRequest::Garbage(_))));
         let mut endless = futures::io::repeat(1);
         assert!(block_on(ProofCodec.read_response(&PROOFS, &mut endless)).is_err());
-        let let_go = block_on(ProofCodec.read_response(&PROOFS, &mut Cursor::new(Vec::<u8>::new()))).unwrap_err();
+        let let_go =
+            block_on(ProofCodec.read_response(&PROOFS, &mut Cursor::new(Vec::<u8>::new()))).unwrap_err();
         assert_eq!(let_go.kind(), io::ErrorKind::UnexpectedEof);
     }
 }
