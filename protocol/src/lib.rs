@@ -4,12 +4,16 @@
 //! ladder, an orchestrator answers with renditions and a receipt. Pure: no I/O, no clock, no codec, no wire format.
 
 pub mod amount;
+pub mod chain;
 pub mod earnings;
 pub mod hash;
+pub mod inflation;
+pub mod journal;
 pub mod ladder;
 pub mod math;
 pub mod offer;
 pub mod peer;
+pub mod pool;
 pub mod price;
 pub mod receipt;
 pub mod record;
@@ -18,7 +22,9 @@ pub mod reserve;
 pub mod rounds;
 pub mod segment;
 pub mod stream;
+pub mod tickets;
 pub mod ticks;
+pub mod votes;
 
 pub use amount::{Lpt, Wei};
 pub use hash::Hash;
