@@ -8,7 +8,6 @@ use proptest::prelude::*;
 use protocol::chain::call::{Action, Bonding, Broker, Governor, Minter, Polls, Redemption, Rounds, Token};
 use protocol::chain::{Call, Chain, Event, Genesis, Head, governor::proposal_id};
 use protocol::pool::Hint;
-use protocol::rounds::Round;
 use protocol::tickets::{Ticket, rand_hash};
 
 /// Few accounts, so that they meet: zero to two are orchestrators by nature, the last two pay.
@@ -127,7 +126,7 @@ impl World {
             15 => bonding(Bonding::WithdrawStake(lock)),
             16 => {
                 let fees = self.chain.bonding.delegators.at(&from).fees;
-                bonding(Bonding::WithdrawFees(to, if c % 2 == 0 { fees } else { n }))
+                bonding(Bonding::WithdrawFees(to, if c.is_multiple_of(2) { fees } else { n }))
             }
             17 => bonding(Bonding::ClaimEarnings(n)),
             18 => {
@@ -163,7 +162,7 @@ impl World {
         if !self.chain.bonding.is_registered(who) {
             return;
         }
-        let finder = if c % 2 == 0 { self.who(c) } else { Address::ZERO };
+        let finder = if c.is_multiple_of(2) { self.who(c) } else { Address::ZERO };
         let call =
             Bonding::SlashTranscoder(who, finder, U256::from(amount), U256::from(c) * U256::from(3_000));
         self.apply(self.who(0), U256::ZERO, Call::Bonding(call));
@@ -178,7 +177,7 @@ impl World {
                 U256::from(amount) * U256::from(10).pow(U256::from(22)),
             )),
             4 => Call::Bonding(Bonding::SetUnbondingPeriod(u64::from(amount % 4))),
-            _ => Call::Pause(amount % 16 == 0),
+            _ => Call::Pause(amount.is_multiple_of(16)),
         };
         self.apply(self.chain.addresses.owner, U256::ZERO, call);
     }
@@ -285,9 +284,9 @@ proptest! {
     }
 }
 
-/// Ten thousand sequences of up to eighty transactions: `cargo test --release -- --ignored ten_thousand`.
+/// Ten thousand sequences of up to eighty transactions: `cargo test -p livemesh-protocol -- --ignored ten_thousand`.
 #[test]
-#[ignore = "minutes without optimisation"]
+#[ignore = "a minute or two"]
 fn ten_thousand_sequences_conserve_everything() {
     use proptest::strategy::ValueTree as _;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
@@ -298,5 +297,5 @@ fn ten_thousand_sequences_conserve_everything() {
         refused += not;
     }
     println!("conservation: 10,000 sequences, {applied} transactions applied, {refused} refused");
-    assert!(applied > 100_000 && Round::NEVER > Round(applied));
+    assert!(applied > 100_000, "the sequences hardly do anything");
 }

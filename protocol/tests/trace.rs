@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use alloy_primitives::{Address, B256, Bytes, U256};
 use k256::ecdsa::SigningKey;
+use protocol::chain::abi::Value as Arg;
 use protocol::chain::bonding_manager::DelegatorStatus;
 use protocol::chain::call::{Bonding, Broker, Minter, Redemption, Rounds, Token};
-use protocol::chain::event::Value as Arg;
 use protocol::chain::{Addresses, Call, Chain, Contract, Genesis, Head, Revert};
 use protocol::inflation::Inflation;
 use protocol::pool::Hint;

@@ -152,8 +152,8 @@ impl Chain {
         if !known.is_zero() {
             return Ok(Lpt(known));
         }
-        let before = self.votes.total_stake.range(..=round).next().is_some();
-        let after = self.votes.total_stake.range(round.next()..).next().map(|(_, stake)| *stake);
+        let before = self.votes.total_stake.range(..round).next().is_some();
+        let after = self.votes.total_stake.range(round..).next().map(|(_, stake)| *stake);
         Ok(Lpt(match (before, after) {
             (false, _) => U256::ZERO,
             (true, Some(stake)) => stake,

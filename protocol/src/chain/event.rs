@@ -4,6 +4,7 @@
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 use super::Contract;
+use super::abi::{Value, encode};
 
 /// One argument of an event.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -16,48 +17,6 @@ pub struct Arg {
     pub name: &'static str,
     /// Its value.
     pub value: Value,
-}
-
-/// An ABI value.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Value {
-    /// `address`
-    Address(Address),
-    /// `uint256` and smaller numbers
-    Uint(U256),
-    /// `bytes32`
-    Hash(B256),
-    /// `string`
-    Text(String),
-    /// `bytes`
-    Bytes(Bytes),
-    /// A dynamic array.
-    List(Vec<Self>),
-}
-
-macro_rules! values {
-    ($($variant:ident($kind:ty)),*) => {
-        $(impl From<$kind> for Value { fn from(value: $kind) -> Self { Self::$variant(value) } })*
-    };
-}
-values!(Address(Address), Uint(U256), Hash(B256), Text(String), Bytes(Bytes));
-
-impl From<u8> for Value {
-    fn from(value: u8) -> Self {
-        Self::Uint(U256::from(value))
-    }
-}
-
-impl From<&'static str> for Value {
-    fn from(value: &'static str) -> Self {
-        Self::Text(value.to_owned())
-    }
-}
-
-impl<T: Into<Self>> From<Vec<T>> for Value {
-    fn from(values: Vec<T>) -> Self {
-        Self::List(values.into_iter().map(Into::into).collect())
-    }
 }
 
 macro_rules! events {
@@ -96,6 +55,20 @@ impl Event {
     pub fn topic(&self) -> B256 {
         let kinds: Vec<_> = self.args().iter().map(|arg| arg.kind).collect();
         keccak256(format!("{}({})", self.name(), kinds.join(",")))
+    }
+
+    /// The topics of its log: the signature, then what is indexed.
+    #[must_use]
+    pub fn topics(&self) -> Vec<B256> {
+        let indexed = self.args().into_iter().filter(|arg| arg.indexed);
+        std::iter::once(self.topic()).chain(indexed.map(|arg| arg.value.topic())).collect()
+    }
+
+    /// The data of its log: what is not indexed.
+    #[must_use]
+    pub fn data(&self) -> Vec<u8> {
+        let plain = self.args().into_iter().filter(|arg| !arg.indexed);
+        encode(&plain.map(|arg| arg.value).collect::<Vec<_>>())
     }
 }
 

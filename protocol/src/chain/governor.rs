@@ -5,12 +5,10 @@
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 use super::call::{Action, Governor};
-use super::{Chain, Contract, Event, Revert};
+use super::{Chain, Contract, Event, Revert, abi};
 use crate::journal::{Map, journaled};
 use crate::rounds::Round;
 use crate::votes::{PROPOSAL_THRESHOLD, Refused, Support, Tally, VOTING_DELAY, VOTING_PERIOD};
-
-mod abi;
 
 /// A proposal.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -281,7 +279,8 @@ impl Action {
     /// A transfer of LPT out of the treasury.
     #[must_use]
     pub fn pay_lpt(token: Address, to: Address, amount: U256) -> Self {
-        Self { target: token, value: U256::ZERO, calldata: abi::transfer(to, amount) }
+        let call = abi::call("transfer(address,uint256)", &[to.into(), amount.into()]);
+        Self { target: token, value: U256::ZERO, calldata: call.into() }
     }
 
     /// A transfer of ether out of the treasury.

@@ -4,6 +4,7 @@
 use alloy_primitives::{Address, B256, U256};
 use thiserror::Error;
 
+use super::abi::{call, selector};
 use crate::math::Arithmetic;
 use crate::{inflation, pool, tickets};
 
@@ -153,6 +154,25 @@ impl Revert {
             Self::Panic(panic) => Some(panic.code()),
             Self::Assertion => Some(0x01),
             _ => None,
+        }
+    }
+
+    /// What the call returns: `Error(string)`, `Panic(uint256)` or the contract's own error, ABI-encoded.
+    #[must_use]
+    pub fn data(&self) -> Vec<u8> {
+        if let Some(code) = self.panic_code() {
+            return call("Panic(uint256)", &[code.into()]);
+        }
+        match self {
+            Self::VoteAlreadyCast => selector("VoteAlreadyCast()").to_vec(),
+            Self::InvalidVoteType(support) => call("InvalidVoteType(uint8)", &[(*support).into()]),
+            Self::FutureLookup(asked, last) => {
+                call("FutureLookup(uint256,uint256)", &[(*asked).into(), (*last).into()])
+            }
+            Self::MissingEarningsPool(who, round) => {
+                call("MissingEarningsPool(address,uint256)", &[(*who).into(), (*round).into()])
+            }
+            reason => call("Error(string)", &[reason.to_string().into()]),
         }
     }
 }
