@@ -1,7 +1,12 @@
-//! The nouns and rules of the mesh.
+//! The nouns and rules of the mesh, and the rules of Livepeer.
 //!
 //! What flows in and out of every other crate is named here: a stream is cut into segments, a segment is offered with a
 //! ladder, an orchestrator answers with renditions and a receipt. Pure: no I/O, no clock, no codec, no wire format.
+//!
+//! Livepeer's rules follow the way of a round: [`rounds`] say when it is, [`inflation`] how much it mints, the [`pool`] who is
+//! active, [`earnings`] what everybody gets of rewards and fees, [`tickets`] and the [`reserve`] how fees are paid, [`votes`]
+//! who decides. Single formulas are there for whoever predicts; [`chain`] is all contracts as one state machine, for
+//! whoever runs them. Both are the contracts' to the wei.
 
 pub mod amount;
 pub mod chain;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use alloy_primitives::{Address, B256, Bytes, U256, hex, keccak256};
-use protocol::chain::abi::{Value as Abi, call};
+use protocol::chain::abi::{Value as Abi, call, decode};
 use protocol::chain::call::{Action, Bonding, Broker, Governor, Minter, Polls, Rounds, Token};
 use protocol::chain::governor::{ProposalState, proposal_id};
 use protocol::chain::polls::POLL_PERIOD;
@@ -288,16 +288,15 @@ fn what_a_call_touched_is_known_and_what_it_did_not_is_not() {
 }
 
 fn abi(kind: &str, value: &Value) -> Abi {
-    let text = || value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
     match kind {
-        "address" => Abi::Address(text().parse().unwrap()),
-        "string" => Abi::Text(text()),
-        "bytes" => Abi::Bytes(text().parse().unwrap()),
-        "bytes32" => Abi::Hash(text().parse().unwrap()),
+        "address" => Abi::Address(text(value).parse().unwrap()),
+        "string" => Abi::Text(text(value)),
+        "bytes" => Abi::Bytes(text(value).parse().unwrap()),
+        "bytes32" => Abi::Hash(text(value).parse().unwrap()),
         _ if kind.ends_with("[]") => {
             Abi::List(value.as_array().unwrap().iter().map(|v| abi(&kind[..kind.len() - 2], v)).collect())
         }
-        _ => Abi::Uint(text().parse().unwrap()),
+        _ => Abi::Uint(text(value).parse().unwrap()),
     }
 }
 
@@ -321,6 +320,94 @@ fn calls_are_encoded_as_the_contracts_read_them() {
     }
     println!("abi: {checked} calls");
     assert!(checked >= 24, "{checked}");
+}
+
+#[test]
+fn calldata_is_read_as_it_was_meant_and_broken_calldata_is_refused() {
+    let facts: Value = serde_json::from_str(include_str!("vectors/abi_facts.json")).unwrap();
+    let cases = facts["calldata"].as_array().unwrap();
+    for case in cases {
+        let contract = match case["contract"].as_str().unwrap() {
+            "BondingManager" => Contract::BondingManager,
+            "RoundsManager" => Contract::RoundsManager,
+            "ServiceRegistry" => Contract::ServiceRegistry,
+            "TicketBroker" => Contract::TicketBroker,
+            "LivepeerGovernor" => Contract::LivepeerGovernor,
+            "LivepeerToken" => Contract::LivepeerToken,
+            "PollCreator" => Contract::PollCreator,
+            "Poll" => Contract::Poll(RIVAL),
+            other => panic!("{other}"),
+        };
+        let data = hex::decode(case["calldata"].as_str().unwrap()).unwrap();
+        let call = decode(contract, &data).unwrap_or_else(|e| panic!("{}: {e}", case["fn"]));
+        let args = &case["args"];
+        match &call {
+            Call::Bonding(Bonding::Bond(amount, to, _, _)) => {
+                assert_eq!((amount.to_string(), to.to_string()), (text(&args[0]), text(&args[1])));
+            }
+            Call::Broker(Broker::Redeem(redemption)) => {
+                let got = (redemption.ticket.face_value.to_string(), redemption.ticket.aux_data.to_string());
+                assert_eq!(got, (text(&args[0][2]), text(&args[0][6])));
+                assert_eq!(
+                    (redemption.signature.to_string(), redemption.recipient_rand.to_string()),
+                    (text(&args[1]), text(&args[2]))
+                );
+            }
+            Call::Broker(Broker::RedeemBatch(all)) => {
+                assert_eq!(all.len(), args[0].as_array().unwrap().len())
+            }
+            Call::Governor(Governor::Propose(actions, description)) => {
+                assert_eq!(
+                    (actions[0].calldata.to_string(), description.clone()),
+                    (text(&args[2][0]), text(&args[3]))
+                );
+            }
+            Call::Polls(Polls::Vote(poll, _)) => assert_eq!(*poll, RIVAL),
+            _ => {}
+        }
+        for end in 0..data.len() {
+            if let Ok(shorter) = decode(contract, &data[..end]) {
+                assert_eq!(shorter, call, "only padding may be missing");
+            }
+        }
+        for at in 4..data.len() {
+            let mut broken = data.clone();
+            broken[at] ^= 0xff;
+            let _ = decode(contract, &broken);
+        }
+    }
+    println!("abi: {} calls read", cases.len());
+    assert_eq!(decode(Contract::Treasury, &[1, 2, 3, 4]), Err(Revert::UnknownFunction));
+}
+
+#[test]
+fn calls_that_share_their_bytes_are_not_made_long() {
+    let long = vec![7; 3_000];
+    let batch = Abi::List(vec![Abi::Bytes(long.clone().into())]);
+    let signature = "propose(address[],uint256[],bytes[],string)";
+    let one = |n: usize| [vec![Abi::Address(RIVAL); n].into(), vec![Abi::Uint(U256::ZERO); n].into()];
+    let [targets, values] = one(1);
+    let honest = call(signature, &[targets, values, batch, Abi::Text(String::new())]);
+    assert!(decode(Contract::LivepeerGovernor, &honest).is_ok());
+    // Two calls, both at the offset of the only blob.
+    let [targets, values] = one(2);
+    let mut shared = call(signature, &[targets, values, Abi::List(vec![]), Abi::Text(String::new())]);
+    let end = shared.len() - 4;
+    shared[4 + 64..4 + 96].copy_from_slice(&U256::from(end).to_be_bytes::<32>());
+    for n in [2, 64, 64, long.len()] {
+        shared.extend(U256::from(n).to_be_bytes::<32>());
+    }
+    shared.extend(long);
+    assert_eq!(decode(Contract::LivepeerGovernor, &shared), Err(Revert::BadCalldata));
+    let differ = call(
+        signature,
+        &[Abi::List(vec![]), vec![Abi::Uint(U256::ZERO)].into(), Abi::List(vec![]), Abi::Text(String::new())],
+    );
+    assert_eq!(decode(Contract::LivepeerGovernor, &differ), Err(Revert::ProposalLength));
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! what it owes, the pool stays in order, what is refused changes nothing, and nothing panics.
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
+use std::time::{Duration, Instant};
+
 use alloy_primitives::{Address, B256, U256};
 use k256::ecdsa::SigningKey;
 use proptest::prelude::*;
@@ -29,6 +31,7 @@ struct World {
     redeemed: u64,
     applied: u64,
     refused: u64,
+    spent: Duration,
 }
 
 /// One random step: what, who, with whom, how much.
@@ -63,7 +66,15 @@ impl World {
             let approve = Call::Token(Token::Approve(genesis.addresses.bonding_manager, U256::MAX));
             chain.apply(*who, U256::ZERO, approve).unwrap();
         }
-        let mut world = Self { chain, accounts, minted: U256::ZERO, redeemed: 0, applied: 0, refused: 0 };
+        let mut world = Self {
+            chain,
+            accounts,
+            minted: U256::ZERO,
+            redeemed: 0,
+            applied: 0,
+            refused: 0,
+            spent: Duration::ZERO,
+        };
         world.next_round(true);
         world
     }
@@ -82,7 +93,10 @@ impl World {
 
     fn apply(&mut self, from: Address, value: U256, call: Call) {
         let supply = *self.chain.token.total_supply;
-        match self.chain.apply(from, value, call) {
+        let start = Instant::now();
+        let done = self.chain.apply(from, value, call);
+        self.spent += start.elapsed();
+        match done {
             Ok(receipt) => {
                 self.applied += 1;
                 let sum = |pick: fn(&Event) -> Option<U256>| {
@@ -249,14 +263,14 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(any::<Step>(), 1..80)
 }
 
-/// Runs a sequence; how many of its transactions were applied and refused.
-fn run(steps: Vec<Step>) -> (u64, u64) {
+/// Runs a sequence; how many of its transactions were applied and refused, and how long that took.
+fn run(steps: Vec<Step>) -> (u64, u64, Duration) {
     let mut world = World::new();
     for step in steps {
         world.step(step);
         world.check();
     }
-    (world.applied, world.refused)
+    (world.applied, world.refused, world.spent)
 }
 
 proptest! {
@@ -290,12 +304,16 @@ proptest! {
 fn ten_thousand_sequences_conserve_everything() {
     use proptest::strategy::ValueTree as _;
     let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let (mut applied, mut refused) = (0, 0);
+    let (mut applied, mut refused, mut spent) = (0, 0, Duration::ZERO);
     for _ in 0..10_000 {
-        let (done, not) = run(steps().new_tree(&mut runner).unwrap().current());
+        let (done, not, took) = run(steps().new_tree(&mut runner).unwrap().current());
         applied += done;
         refused += not;
+        spent += took;
     }
-    println!("conservation: 10,000 sequences, {applied} transactions applied, {refused} refused");
+    let each = spent.as_secs_f64() * 1e6 / (applied + refused) as f64;
+    println!(
+        "conservation: 10,000 sequences, {applied} transactions applied, {refused} refused, {each:.1} us each"
+    );
     assert!(applied > 100_000, "the sequences hardly do anything");
 }

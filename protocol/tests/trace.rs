@@ -60,6 +60,7 @@ impl Replay {
         lpt.push((addresses.owner, word(&config["initialSupply"]) - given));
         let genesis = Genesis {
             addresses,
+            first_round: (Round(0), 0),
             round_length: number(&config["roundLength"]),
             round_lock_amount: number(&config["roundLockAmount"]),
             unbonding_period: number(&config["unbondingPeriod"]),

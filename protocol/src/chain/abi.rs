@@ -1,9 +1,12 @@
-//! The contract ABI as far as receipts and proposals need it: values in, bytes out, for events, reverts and what the governor
-//! hashes; and the few calls that a treasury makes, read back.
+//! The contract ABI: values in, bytes out, for events, reverts and what the governor hashes; and calldata back into calls.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
-use super::call::{Action, Token};
+use super::call::Action;
+
+mod decode;
+
+pub use decode::decode;
 
 /// An ABI value.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -124,19 +127,4 @@ pub(super) fn batch(actions: &[Action], tail: &[B256]) -> Vec<u8> {
     let mut values = vec![targets.into(), amounts.into(), calls.into()];
     values.extend(tail.iter().map(|word| Value::Hash(*word)));
     encode(&values)
-}
-
-/// A call of the token that a treasury has use for.
-pub(super) fn token_call(data: &[u8]) -> Option<Token> {
-    let (called, args) = data.split_first_chunk::<4>()?;
-    let (who, amount) = args.get(..64)?.split_at(32);
-    if who[..12] != [0; 12] {
-        return None;
-    }
-    let (who, amount) = (Address::from_slice(&who[12..]), U256::from_be_slice(amount));
-    match *called {
-        called if called == selector("transfer(address,uint256)") => Some(Token::Transfer(who, amount)),
-        called if called == selector("approve(address,uint256)") => Some(Token::Approve(who, amount)),
-        _ => None,
-    }
 }

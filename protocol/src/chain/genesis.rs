@@ -4,6 +4,7 @@ use alloy_primitives::{Address, U256, keccak256};
 
 use crate::inflation::Inflation;
 use crate::math::PRECISE;
+use crate::rounds::Round;
 
 /// Where the contracts live, as far as their rules depend on it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,6 +55,8 @@ impl Default for Addresses {
 pub struct Genesis {
     /// Where the contracts live.
     pub addresses: Addresses,
+    /// The round that is counted from, and its first L1 block.
+    pub first_round: (Round, u64),
     /// Length of a round, L1 blocks.
     pub round_length: u64,
     /// Length of its locked phase, parts per million.
@@ -85,6 +88,7 @@ impl Default for Genesis {
     fn default() -> Self {
         Self {
             addresses: Addresses::default(),
+            first_round: (Round(0), 0),
             round_length: 6_377,
             round_lock_amount: 100_000,
             unbonding_period: 7,

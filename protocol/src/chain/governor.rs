@@ -229,8 +229,8 @@ impl Chain {
     fn act(&mut self, action: &Action) -> Result<(), Revert> {
         let treasury = self.addresses.treasury;
         if action.target == self.addresses.token {
-            let call = abi::token_call(&action.calldata).filter(|_| action.value.is_zero());
-            return self.call_token(treasury, &call.ok_or(Revert::UnderlyingReverted)?);
+            let call = abi::decode(Contract::LivepeerToken, &action.calldata)?;
+            return self.dispatch(treasury, action.value, call);
         }
         if self.addresses.are_a_contract(action.target) {
             return Err(Revert::UnderlyingReverted);

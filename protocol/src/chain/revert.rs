@@ -54,6 +54,8 @@ reverts! {
     NotOwner = "Ownable: caller is not the owner",
     NotPaused = "Pausable: not paused",
     AlreadyPaused = "Pausable: paused",
+    UnknownFunction = "function selector was not recognized",
+    BadCalldata = "function arguments cannot be decoded",
     NotPayable = "function is not payable",
     InsufficientFunds = "insufficient funds for transfer",
     // RoundsManager

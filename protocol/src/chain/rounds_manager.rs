@@ -43,6 +43,8 @@ impl RoundsManager {
         Ok(Self {
             round_length: Cell::new(genesis.round_length),
             round_lock_amount: Cell::new(genesis.round_lock_amount),
+            last_round_length_update_round: Cell::new(genesis.first_round.0),
+            last_round_length_update_start_block: Cell::new(genesis.first_round.1),
             ..Self::default()
         })
     }
