@@ -18,10 +18,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
     ("livemesh-actors", &["livemesh-protocol", "livemesh-media"]),
     ("livemesh-p2p", &["livemesh-protocol"]),
     ("livemesh-lightclient", &["livemesh-protocol"]),
-    (
-        "livemesh-fixtures",
-        &["livemesh-protocol", "livemesh-media", "livemesh-p2p", "livemesh-lightclient"],
-    ),
+    ("livemesh-fixtures", &["livemesh-protocol", "livemesh-media", "livemesh-p2p", "livemesh-lightclient"]),
     (
         "livemesh",
         &[
