@@ -60,7 +60,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bench(Bench),
     /// Lists the nodes that a running node knows
-    Peers(api::Args),
+    Peers(api::ApiArgs),
     /// Says for the last segments of a stream who was asked, why, and how long each step took
     Explain(explain::Args),
     /// Shows everything on one machine: three orchestrators, a broadcaster and a publisher
@@ -120,5 +120,18 @@ impl Cli {
             // Handled before any runtime exists.
             Command::Worker => Ok(ExitCode::FAILURE),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// What clap checks only in debug builds, and only of the subcommand that is run.
+    #[test]
+    fn every_subcommand_can_be_parsed() {
+        Cli::command().debug_assert();
     }
 }

@@ -8,7 +8,7 @@ use crate::cli::Failure;
 
 /// Where the running node is.
 #[derive(clap::Args, Clone, Debug)]
-pub(crate) struct Args {
+pub(crate) struct ApiArgs {
     /// HTTP address of the running node
     #[arg(long, env = "LIVEMESH_API", value_name = "URL", default_value = "http://127.0.0.1:8935")]
     pub(crate) api: String,

@@ -16,7 +16,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 10, value_name = "N")]
     last: usize,
     #[command(flatten)]
-    api: api::Args,
+    api: api::ApiArgs,
 }
 
 pub(crate) async fn run(args: &Args, json: bool) -> Result<ExitCode, Failure> {

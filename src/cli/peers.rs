@@ -4,10 +4,10 @@
 use std::process::ExitCode;
 
 use crate::cli::Failure;
-use crate::cli::api::{Api, Args};
+use crate::cli::api::{Api, ApiArgs};
 use crate::http::state::State;
 
-pub(crate) async fn run(args: &Args, json: bool) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: &ApiArgs, json: bool) -> Result<ExitCode, Failure> {
     let state: State = Api::new(&args.api)?.get("/api/v1/state").await?;
     if json {
         println!("{}", serde_json::to_string_pretty(&state.mesh.nodes)?);
