@@ -1,7 +1,7 @@
 # make demo   a live stream through a mesh of processes on this machine (INPUT=my.mp4 streams your file)
 # make test   formats, lints, all tests
 # make bench  ratios to ffmpeg, to quinn, and over an emulated WAN
-.PHONY: demo test bench lint dashboard setup setup-test build test-rust test-browser test-long test-mesh test-interop fuzz
+.PHONY: demo test bench lint dashboard setup setup-test build test-rust test-browser test-long test-mesh test-interop test-contracts fuzz
 
 LIVEMESH = target/release/livemesh
 
@@ -50,6 +50,10 @@ test-mesh:
 # The light client against a chain made by others' software, live, and against a proxy that lies; needs python3-venv and npm.
 test-interop:
 	sh scripts/test-interop.sh
+
+# Reads of Livepeer's state against genuine contracts on anvil, both from npm; needs npm.
+test-contracts:
+	cargo test -p livemesh-lightclient --features evm --test evm -- --ignored --nocapture --test-threads 1
 
 bench: setup-test build
 	$(LIVEMESH) bench transcode

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use alloy_primitives::B256;
 use lightclient::arbitrum::Rollup;
 use lightclient::forks::ChainSpec;
 use lightclient::livepeer::Contracts;
@@ -10,7 +11,7 @@ use lightclient::source::beacon::BeaconSource;
 use lightclient::source::execution::ExecutionSource;
 use lightclient::source::http::Settings;
 use lightclient::source::{Answer, Ask, Layer, Source};
-use lightclient::sync::{Config, Freshness, Trust};
+use lightclient::sync::{Checkpoint, Config, Freshness, Trust};
 use serde::Deserialize;
 
 use crate::cli::Failure;
@@ -34,6 +35,17 @@ struct Network {
     rollup: Option<Rollup>,
     contracts: Option<Contracts>,
     l1_chain_id: Option<u64>,
+    /// Where it can be asked, where nobody said so otherwise.
+    served: Served,
+}
+
+/// Sources and a first block root that come with a network.
+#[derive(Default, Deserialize)]
+struct Served {
+    beacon: Option<String>,
+    l1: Option<String>,
+    l2: Option<String>,
+    checkpoint: Option<B256>,
 }
 
 /// A network as a file describes it: the answers of a beacon node's `config/spec` and `beacon/genesis`, and contracts. What
@@ -45,6 +57,8 @@ struct NetworkFile {
     rollup: Option<Rollup>,
     contracts: Option<Contracts>,
     l1_chain_id: Option<u64>,
+    #[serde(flatten)]
+    served: Served,
 }
 
 /// Reads what a network is and prepares its sources. Only a devnet is asked what it is.
@@ -53,19 +67,21 @@ pub(crate) async fn plan(chain: &Chain) -> Result<Plan, Failure> {
     let spec = Arc::new(network.spec.clone());
     let l2_chain_id = network.rollup.as_ref().map(|rollup| rollup.chain_id);
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-    for settings in named("beacon", &chain.beacon) {
+    let served = network.served;
+    for settings in named("beacon", or_served(&chain.beacon, &served.beacon)) {
         sources.push(Arc::new(BeaconSource::new(settings, Some(Arc::clone(&spec)))?));
     }
-    for settings in named("l1", &chain.l1) {
+    for settings in named("l1", or_served(&chain.l1, &served.l1)) {
         sources.push(Arc::new(ExecutionSource::new(settings, Layer::L1, network.l1_chain_id)?));
     }
-    for settings in named("l2", &chain.l2) {
+    for settings in named("l2", or_served(&chain.l2, &served.l2)) {
         sources.push(Arc::new(ExecutionSource::new(settings, Layer::L2, l2_chain_id)?));
     }
-    let trust = match (chain.checkpoint, chain.agree) {
-        (Some(checkpoint), _) => Trust::Given(checkpoint),
-        (None, Some(least)) => Trust::Agreed { least },
-        (None, None) => Trust::BuiltIn,
+    let written = served.checkpoint.map(|root| Checkpoint { root, slot: None });
+    let trust = match (chain.checkpoint, chain.agree, written) {
+        (Some(checkpoint), _, _) | (None, None, Some(checkpoint)) => Trust::Given(checkpoint),
+        (None, Some(least), _) => Trust::Agreed { least },
+        (None, None, None) => Trust::BuiltIn,
     };
     let config = Config {
         freshness: Freshness { max_age: chain.max_checkpoint_age, strict: true },
@@ -75,6 +91,11 @@ pub(crate) async fn plan(chain: &Chain) -> Result<Plan, Failure> {
         ..Config::new(network.spec, trust)
     };
     Ok(Plan { config, sources })
+}
+
+/// What was typed or configured; else what the network's own file says.
+fn or_served<'a>(typed: &'a [String], served: &'a Option<String>) -> &'a [String] {
+    if typed.is_empty() { served.as_slice() } else { typed }
 }
 
 /// Names that tell sources apart: kind, number and host.
@@ -93,7 +114,13 @@ fn named(kind: &str, urls: &[String]) -> impl Iterator<Item = Settings> {
 async fn network(chain: &Chain) -> Result<Network, Failure> {
     let name = chain.network.as_str();
     let public = |l1_chain_id, rollup, contracts| {
-        ChainSpec::named(name).map(|spec| Network { spec, rollup, contracts, l1_chain_id: Some(l1_chain_id) })
+        ChainSpec::named(name).map(|spec| Network {
+            spec,
+            rollup,
+            contracts,
+            l1_chain_id: Some(l1_chain_id),
+            served: Served::default(),
+        })
     };
     let known = match name {
         "mainnet" => public(1, Some(Rollup::arbitrum_one()), Some(Contracts::arbitrum_one())),
@@ -113,6 +140,7 @@ async fn network(chain: &Chain) -> Result<Network, Failure> {
                 rollup: Some(Rollup { outbox: Some(rollup::OUTBOX), ..layout }),
                 contracts: Some(livepeer::contracts()),
                 l1_chain_id: Some(l1::CHAIN_ID),
+                served: Served::default(),
             })
         }
         None => described(Path::new(name), &chain.beacon).await,
@@ -142,7 +170,13 @@ async fn described(path: &Path, beacon: &[String]) -> Result<Network, Failure> {
         }
         None => asked(beacon).await?,
     };
-    Ok(Network { spec, rollup: file.rollup, contracts: file.contracts, l1_chain_id: file.l1_chain_id })
+    Ok(Network {
+        spec,
+        rollup: file.rollup,
+        contracts: file.contracts,
+        l1_chain_id: file.l1_chain_id,
+        served: file.served,
+    })
 }
 
 /// A devnet is asked for its parameters: it is on this machine, and there is nothing to lose on it.

@@ -143,7 +143,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
 
 async fn sync(chain: &Chain, json: bool) -> Result<(), Failure> {
     let plan = plan(chain).await?;
-    let l2 = plan.config.rollup.is_some() && !chain.l1.is_empty();
+    let l1 = plan.sources.iter().any(|source| source.name().starts_with("l1"));
+    let l2 = plan.config.rollup.is_some() && l1;
     let client = synced(plan, json).await?;
     if l2 {
         anchored(&client, ANCHOR_WITHIN).await;
