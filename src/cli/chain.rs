@@ -48,8 +48,9 @@ enum What {
     Status,
     /// Reads something of Livepeer's, proven
     Read {
-        /// Also runs the contracts' own bytecode over the same proven state, and compares
-        #[arg(long)]
+        /// Also runs the contracts' own bytecode over the same proven state, and compares; not on a devnet, whose contracts have
+        /// no code
+        #[arg(long, hide = true)]
         cross_check: bool,
         #[command(subcommand)]
         what: Read,

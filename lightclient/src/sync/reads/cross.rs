@@ -55,7 +55,9 @@ impl Shared {
                 })
                 .await;
             match read {
-                Err(ReadError::Read(CrossError::Bytecode(EvmError::Wanted(wanted)))) => {
+                Err(ReadError::Read(CrossError::Bytecode(EvmError::Wanted(wanted))))
+                    if !wanted.codes.is_empty() =>
+                {
                     for address in wanted.codes.into_values() {
                         codes.insert(self.code(accept, address).await.map_err(ReadError::widen)?.value);
                     }
