@@ -11,7 +11,7 @@ use futures::{AsyncRead, AsyncWrite};
 use libp2p::StreamProtocol;
 use libp2p::request_response::Codec;
 
-use super::table::{BadRequest, read_bounded, write_all};
+use super::table::{BadRequest, read_bounded, read_request, write_all};
 use crate::limits::{PROOF_REPLY_BYTES, PROOF_REQUEST_BYTES};
 
 /// Time for a request to be read: less than the whole exchange may take, so that it is this that ends it.
@@ -32,14 +32,7 @@ impl Codec for ProofCodec {
         _: &StreamProtocol,
         io: &mut T,
     ) -> io::Result<Self::Request> {
-        match tokio::time::timeout(ASK_WITHIN, read_bounded(io, PROOF_REQUEST_BYTES)).await {
-            Ok(Ok(bytes)) => Ok(Ok(bytes)),
-            Ok(Err(e)) if e.kind() == io::ErrorKind::InvalidData => {
-                Ok(Err(BadRequest::Garbage(e.to_string())))
-            }
-            Ok(Err(e)) => Err(e),
-            Err(_) => Ok(Err(BadRequest::Unfinished)),
-        }
+        read_request(io, PROOF_REQUEST_BYTES, ASK_WITHIN).await
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(

@@ -63,14 +63,8 @@ impl Codec for TableCodec {
         _: &StreamProtocol,
         io: &mut T,
     ) -> io::Result<Self::Request> {
-        match tokio::time::timeout(ASK_WITHIN, read_bounded(io, ROSTER_REQUEST_BYTES)).await {
-            Ok(Ok(bytes)) => Ok(request(&bytes).map_err(|e| BadRequest::Garbage(e.to_string()))),
-            Ok(Err(e)) if e.kind() == io::ErrorKind::InvalidData => {
-                Ok(Err(BadRequest::Garbage(e.to_string())))
-            }
-            Ok(Err(e)) => Err(e),
-            Err(_) => Ok(Err(BadRequest::Unfinished)),
-        }
+        let bytes = read_request(io, ROSTER_REQUEST_BYTES, ASK_WITHIN).await?;
+        Ok(bytes.and_then(|bytes| request(&bytes).map_err(|e| BadRequest::Garbage(e.to_string()))))
     }
 
     async fn read_response<T: AsyncRead + Unpin + Send>(
@@ -102,6 +96,20 @@ impl Codec for TableCodec {
     ) -> impl Future<Output = io::Result<()>> + Send {
         let bytes = proto::RosterPage { envelopes: page.envelopes, more: page.more }.encode_to_vec();
         async move { write_all(io, &bytes).await }
+    }
+}
+
+/// Reads a request of at most `max` bytes that has to be here `within` a time; one that is not is told of as a request.
+pub(super) async fn read_request<T: AsyncRead + Unpin + Send>(
+    io: &mut T,
+    max: usize,
+    within: Duration,
+) -> io::Result<Result<Bytes, BadRequest>> {
+    match tokio::time::timeout(within, read_bounded(io, max)).await {
+        Ok(Ok(bytes)) => Ok(Ok(bytes)),
+        Ok(Err(e)) if e.kind() == io::ErrorKind::InvalidData => Ok(Err(BadRequest::Garbage(e.to_string()))),
+        Ok(Err(e)) => Err(e),
+        Err(_) => Ok(Err(BadRequest::Unfinished)),
     }
 }
 
