@@ -12,12 +12,14 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Who may depend on whom, lowest first. `fixtures` is for tests, benchmarks and the demo only.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("livemesh-protocol", &[]),
     ("livemesh-media", &["livemesh-protocol"]),
     ("livemesh-actors", &["livemesh-protocol", "livemesh-media"]),
     ("livemesh-p2p", &["livemesh-protocol"]),
     ("livemesh-lightclient", &["livemesh-protocol"]),
+    ("livemesh-ledger", &["livemesh-protocol"]),
+    ("livemesh-wallet", &["livemesh-protocol", "livemesh-ledger"]),
     ("livemesh-fixtures", &["livemesh-protocol", "livemesh-media", "livemesh-p2p", "livemesh-lightclient"]),
     (
         "livemesh",
@@ -27,6 +29,8 @@ const ARROWS: [(&str, &[&str]); 7] = [
             "livemesh-actors",
             "livemesh-p2p",
             "livemesh-lightclient",
+            "livemesh-ledger",
+            "livemesh-wallet",
             "livemesh-fixtures",
         ],
     ),
