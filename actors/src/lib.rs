@@ -5,6 +5,7 @@
 //! Knows no socket, no chain, no database: those come in through [`ports`].
 
 pub mod budget;
+pub mod chain_watcher;
 pub mod clock;
 pub mod dispatcher;
 pub mod ingest;
