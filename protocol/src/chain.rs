@@ -23,6 +23,7 @@ pub mod rounds_manager;
 pub mod service_registry;
 pub mod ticket_broker;
 pub mod token;
+mod views;
 
 pub use call::Call;
 pub use event::{Event, Log};

@@ -3,9 +3,11 @@
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
 
 use super::call::Action;
+use crate::rounds::Round;
 
 mod decode;
 
+pub(super) use decode::Args;
 pub use decode::decode;
 
 /// An ABI value.
@@ -35,6 +37,24 @@ values!(Address(Address), Uint(U256), Hash(B256), Text(String), Bytes(Bytes));
 impl From<u8> for Value {
     fn from(value: u8) -> Self {
         Self::Uint(U256::from(value))
+    }
+}
+
+impl From<u64> for Value {
+    fn from(value: u64) -> Self {
+        Self::Uint(U256::from(value))
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::from(u8::from(value))
+    }
+}
+
+impl From<Round> for Value {
+    fn from(round: Round) -> Self {
+        Self::Uint(round.to_word())
     }
 }
 

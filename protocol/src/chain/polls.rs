@@ -44,7 +44,7 @@ impl Chain {
         }
     }
 
-    fn poll_end(&self, poll: Address) -> Result<u64, Revert> {
+    pub(super) fn poll_end(&self, poll: Address) -> Result<u64, Revert> {
         self.polls.end_block.get(&poll).copied().ok_or(Revert::NoPoll)
     }
 

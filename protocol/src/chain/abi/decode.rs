@@ -11,7 +11,7 @@ use crate::tickets::Ticket;
 
 /// Arguments that are still to be read, and where their offsets count from.
 #[derive(Clone, Copy, Debug)]
-struct Args<'a> {
+pub(in crate::chain) struct Args<'a> {
     whole: &'a Bytes,
     base: &'a [u8],
     at: usize,
@@ -29,7 +29,7 @@ pub fn decode(contract: Contract, data: &[u8]) -> Result<Call, Revert> {
     let found = functions(contract).iter().find(|(signature, _)| selector(signature) == *called);
     let (signature, read) = found.ok_or(Revert::UnknownFunction)?;
     let whole = Bytes::copy_from_slice(args);
-    let args = Args { whole: &whole, base: &whole, at: 0 };
+    let args = Args::of(&whole);
     if signature.contains("(address[],uint256[],bytes[],") && args.lists_differ() {
         return Err(Revert::ProposalLength);
     }
@@ -181,13 +181,17 @@ const fn governor(call: Governor) -> Option<Call> {
 }
 
 impl<'a> Args<'a> {
-    fn hash(&mut self) -> Option<B256> {
+    pub(in crate::chain) fn of(whole: &'a Bytes) -> Self {
+        Self { whole, base: whole, at: 0 }
+    }
+
+    pub(in crate::chain) fn hash(&mut self) -> Option<B256> {
         let word = self.base.get(self.at..self.at.checked_add(32)?)?;
         self.at += 32;
         Some(B256::from_slice(word))
     }
 
-    fn uint(&mut self) -> Option<U256> {
+    pub(in crate::chain) fn uint(&mut self) -> Option<U256> {
         self.hash().map(Into::into)
     }
 
@@ -199,7 +203,7 @@ impl<'a> Args<'a> {
         self.uint()?.try_into().ok()
     }
 
-    fn address(&mut self) -> Option<Address> {
+    pub(in crate::chain) fn address(&mut self) -> Option<Address> {
         let word = self.hash()?;
         word[..12].iter().all(|byte| *byte == 0).then(|| Address::from_word(word))
     }
@@ -235,7 +239,7 @@ impl<'a> Args<'a> {
         (0..length).map(|_| read(&mut items)).collect()
     }
 
-    fn ticket(&mut self) -> Option<Ticket> {
+    pub(in crate::chain) fn ticket(&mut self) -> Option<Ticket> {
         let mut fields = self.inner()?;
         Some(Ticket {
             recipient: fields.address()?,
@@ -261,7 +265,7 @@ impl<'a> Args<'a> {
         })
     }
 
-    fn actions(&mut self) -> Option<Vec<Action>> {
+    pub(in crate::chain) fn actions(&mut self) -> Option<Vec<Action>> {
         let (targets, values) = (self.list(Args::address)?, self.list(Args::uint)?);
         let calls = self.list(Args::bytes)?;
         self.require_apart(calls.iter())?;
