@@ -45,7 +45,7 @@ fn print(trace: &SegmentTrace) {
         trace.duration_ms,
         trace.bytes / 1000
     );
-    trace.asks.iter().for_each(print_ask);
+    trace.asks.iter().for_each(|ask| print_ask(ask, trace.renditions.len()));
     for rung in &trace.renditions {
         let by = rung.by.map_or_else(|| "missing".into(), |peer| format!("by {}", &peer.to_string()[..8]));
         let at = rung.at_ms.map_or_else(String::new, |ms| format!(" at {ms} ms, {} kB", rung.bytes / 1000));
@@ -53,12 +53,14 @@ fn print(trace: &SegmentTrace) {
     }
 }
 
-fn print_ask(ask: &Ask) {
+/// One who was asked, and for what, unless that was all of the ladder's `rungs`.
+fn print_ask(ask: &Ask, rungs: usize) {
     let step = |name: &str, at: Option<u64>| at.map(|ms| format!(", {name} {ms} ms")).unwrap_or_default();
     println!(
-        "  {}{} asked at {} ms{}{}{}{}",
+        "  {}{} asked{} at {} ms{}{}{}{}",
         &ask.peer.to_string()[..8],
         if ask.hedge { " (hedge)" } else { "" },
+        if ask.rungs.len() < rungs { format!(" for {}", ask.rungs.join(", ")) } else { String::new() },
         ask.asked_ms,
         step("accepted", ask.accepted_ms),
         step("first rendition", ask.first_rendition_ms),

@@ -32,6 +32,8 @@ const MAX_LIVE_ASKS: usize = 2;
 const RETRY: Duration = Duration::from_millis(150);
 /// Orchestrators that must agree that a segment cannot be transcoded by anybody.
 const INPUT_VERDICTS: u32 = 2;
+/// Lateness of a wake from which on this node itself was held up: two schedulers' ticks on a machine with work to do.
+const HELD_UP: Duration = Duration::from_millis(50);
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -77,7 +79,7 @@ pub enum Effect {
         ask: AskId,
         /// What was sent.
         rendition: Rendition,
-        /// Which rung it should be.
+        /// What was asked for: which rung it should be.
         ladder: Arc<Ladder>,
         /// The segment it should have been made of.
         source: Bytes,
@@ -256,6 +258,7 @@ impl Core {
     /// Does what time makes due.
     pub fn on_wake<R: Rng>(&mut self, world: &mut World<'_, R>) -> Vec<Effect> {
         let mut out = Vec::new();
+        self.excuse_silence(world.now);
         for seq in self.jobs.keys().copied().collect::<Vec<_>>() {
             self.drop_gone(world, seq, &mut out);
             self.hedge(world, seq, &mut out);
@@ -296,7 +299,7 @@ impl Core {
                 return self.on_fault(world, ask, &fault);
             }
         }
-        let (ladder, source) = (Arc::clone(&job.ladder), job.segment.bytes.clone());
+        let (ladder, source) = (Arc::clone(&live.ladder), job.segment.bytes.clone());
         vec![Effect::Check { ask, rendition, ladder, source }]
     }
 
@@ -325,11 +328,16 @@ impl Core {
         let Some(seq) = self.asks.get(&ask).copied() else { return Vec::new() };
         let Some(job) = self.jobs.get(&seq) else { return Vec::new() };
         let Some(live) = job.live.get(&ask) else { return Vec::new() };
-        if !live.receipted || live.checked < job.rungs.len() {
+        if !live.is_complete() {
             return Vec::new();
         }
         let (peer, took) = (live.peer, world.now.saturating_sub(live.asked));
-        world.scores.succeeded(peer, world.now, took, job.duration());
+        // A part of the ladder says nothing about the time that all of it takes.
+        if live.sent.len() == job.ladder.0.len() {
+            world.scores.succeeded(peer, world.now, took, job.duration());
+        } else {
+            world.scores.helped(peer, world.now);
+        }
         self.end_ask(world, ask, "complete, receipt signed".into());
         let out = self.trace(seq);
         self.forget_if_over(seq);
@@ -351,12 +359,22 @@ impl Core {
             self.counters.complete += u64::from(missing == 0);
             out.push(Effect::Made(Made { seq, renditions }));
         }
-        let unfinished: Vec<(AskId, PeerKey, Duration)> =
-            job.live.iter().filter(|(_, l)| l.owes()).map(|(ask, l)| (*ask, l.peer, l.asked)).collect();
+        let unfinished: Vec<(AskId, PeerKey, Duration, bool)> = job
+            .live
+            .iter()
+            .filter(|(_, l)| l.owes())
+            .map(|(ask, l)| (*ask, l.peer, l.asked, world.now >= l.suspect()))
+            .collect();
         let duration = job.duration();
-        for (ask, peer, asked) in unfinished {
-            world.scores.was_slow(peer, world.now, world.now.saturating_sub(asked), duration);
-            self.end_ask(world, ask, "cancelled: somebody else was first".into());
+        for (ask, peer, asked, silent) in unfinished {
+            let why = if silent {
+                world.scores.failed(peer, world.now, Blame::Fault);
+                "it fell silent, and somebody else was first"
+            } else {
+                world.scores.was_slow(peer, world.now, world.now.saturating_sub(asked), duration);
+                "cancelled: somebody else was first"
+            };
+            self.end_ask(world, ask, why.into());
             out.push(Effect::Cancel(ask));
         }
         out.extend(self.trace(seq));
@@ -392,6 +410,7 @@ impl Core {
         }
     }
 
+    /// Only the one asked last is waited for: when it is late or silent, somebody else is asked as well, once.
     fn hedge<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
         let Some(job) = self.jobs.get_mut(&seq).filter(|j| !j.done) else { return };
         let (mut late, mut silent) = (false, false);
@@ -400,6 +419,9 @@ impl Core {
             live.relieved = world.now >= live.suspect();
             late |= !live.relieved;
             silent |= live.relieved;
+            if live.relieved {
+                world.scores.suspected(live.peer, world.now);
+            }
         }
         let lively = job.live.values().filter(|l| world.now < l.suspect()).count();
         // One that shows life is only slow: asking twice costs the mesh work, so that is rationed. Silence is not.
@@ -407,6 +429,14 @@ impl Core {
         if lively < MAX_LIVE_ASKS && affordable && self.ask_somebody(world, seq, true, out) {
             self.counters.hedges += 1;
             self.hedges_left -= if silent { 0.0 } else { 1.0 };
+        }
+    }
+
+    /// Time that this node itself was late by is not held against anybody: their answers wait to be read.
+    fn excuse_silence(&mut self, now: Duration) {
+        let late = self.next_wake().map_or(Duration::ZERO, |due| now.saturating_sub(due));
+        if late >= HELD_UP {
+            self.jobs.values_mut().for_each(|job| job.excuse(late + HELD_UP));
         }
     }
 

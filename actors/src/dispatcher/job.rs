@@ -46,8 +46,13 @@ pub(super) struct LiveAsk {
     pub(super) silence: Duration,
     /// Its own p95 has passed, and that was dealt with.
     pub(super) late: bool,
-    /// Somebody else was asked because of it, or should be.
+    /// Somebody else was asked after it, or should be: what it does decides nothing any more, but its work still counts.
     pub(super) relieved: bool,
+    /// What it was asked for: the rungs that were missing then.
+    pub(super) ladder: Arc<Ladder>,
+    /// Where each of them belongs in the whole ladder.
+    rungs: Vec<usize>,
+    /// What has come of each of them.
     pub(super) sent: Vec<Option<(Hash, u64)>>,
     pub(super) checked: usize,
     /// Its receipt came and stands.
@@ -122,7 +127,8 @@ impl Job {
         !self.tried.contains(&peer) && self.live.values().all(|l| l.peer != peer)
     }
 
-    /// Notes a new send and says what to offer.
+    /// Notes a new send and says what to offer: the rungs that are missing. The one asked now is given its own time: those
+    /// asked before it decide nothing more.
     pub(super) fn ask(
         &mut self,
         now: Duration,
@@ -133,7 +139,10 @@ impl Job {
     ) -> Offer {
         let Chosen { candidate, why } = chosen;
         let rtt = Duration::from_secs_f64(candidate.rtt_ms.unwrap_or(0.0).clamp(0.0, 2000.0) / 1000.0);
+        let rungs: Vec<usize> = (0..self.rungs.len()).filter(|rung| self.rungs[*rung].is_none()).collect();
+        let ladder = Arc::new(Ladder(rungs.iter().map(|rung| self.ladder.0[*rung].clone()).collect()));
         self.tried.insert(candidate.peer);
+        self.live.values_mut().for_each(|earlier| earlier.relieved = true);
         let live = LiveAsk {
             peer: candidate.peer,
             asked: now,
@@ -143,7 +152,9 @@ impl Job {
             silence: habits.silence,
             late: false,
             relieved: false,
-            sent: vec![None; self.ladder.0.len()],
+            sent: vec![None; rungs.len()],
+            ladder: Arc::clone(&ladder),
+            rungs,
             checked: 0,
             receipted: false,
             trace: self.trace.asks.len(),
@@ -153,6 +164,7 @@ impl Job {
             peer: candidate.peer,
             why,
             hedge,
+            rungs: ladder.0.iter().map(|rung| rung.name.clone()).collect(),
             asked_ms: self.since_cut(now),
             accepted_ms: None,
             first_rendition_ms: None,
@@ -160,15 +172,16 @@ impl Job {
             outcome: None,
             won: false,
         });
-        self.offer(candidate.price, self.deadline.saturating_sub(now))
+        self.offer(Ladder::clone(&ladder), candidate.price, self.deadline.saturating_sub(now))
     }
 
     /// Puts a rendition that passed the checks into its rung, unless somebody was there before.
-    pub(super) fn fill(&mut self, now: Duration, ask: AskId, rendition: Rendition) {
+    pub(super) fn fill(&mut self, now: Duration, ask: AskId, mut rendition: Rendition) {
         let at = self.since_cut(now);
         let Some(live) = self.live.get_mut(&ask) else { return };
+        let Some(index) = live.rungs.get(rendition.index).copied() else { return };
         live.checked += 1;
-        let index = rendition.index;
+        rendition.index = index;
         if self.rungs[index].is_none() {
             let rung = &mut self.trace.renditions[index];
             rung.bytes = rendition.bytes.len() as u64;
@@ -204,6 +217,11 @@ impl Job {
         (std::mem::replace(&mut self.rungs, nothing), missing)
     }
 
+    /// This node itself was held up for `lost`: what came meanwhile is not read yet, so that time is no silence.
+    pub(super) fn excuse(&mut self, lost: Duration) {
+        self.live.values_mut().for_each(|live| live.last_sign += lost);
+    }
+
     /// When time alone makes something due.
     pub(super) fn wakes(&self) -> Vec<Duration> {
         let mut at: Vec<Duration> = self.retry_at.into_iter().collect();
@@ -219,7 +237,7 @@ impl Job {
         at
     }
 
-    fn offer(&self, price: PricePerPixel, deadline: Duration) -> Offer {
+    fn offer(&self, ladder: Ladder, price: PricePerPixel, deadline: Duration) -> Offer {
         Offer {
             segment: self.segment.id.clone(),
             start: self.segment.start,
@@ -227,7 +245,7 @@ impl Job {
             source: self.segment.source,
             bytes: self.segment.bytes.len() as u64,
             hash: self.segment.hash,
-            ladder: Ladder::clone(&self.ladder),
+            ladder,
             price,
             deadline,
         }
@@ -261,6 +279,11 @@ impl LiveAsk {
     /// Whether some rendition has not come yet.
     pub(super) fn owes(&self) -> bool {
         self.sent.iter().any(Option::is_none)
+    }
+
+    /// Whether all that it was asked for has come, was checked, and is signed for.
+    pub(super) fn is_complete(&self) -> bool {
+        self.receipted && self.checked == self.sent.len()
     }
 }
 

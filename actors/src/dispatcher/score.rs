@@ -24,8 +24,12 @@ const UNKNOWN_P95: f64 = 0.7;
 const FIRST_AVOIDANCE: Duration = Duration::from_secs(2);
 /// Longest time out.
 const LONGEST_AVOIDANCE: Duration = Duration::from_secs(600);
-/// Silence that raises no suspicion: several beats, so that one late packet is none.
-const LEAST_SILENCE: Duration = Duration::from_millis(450);
+/// Silence that raises no suspicion: two beats and a half, so that one late packet is none.
+const LEAST_SILENCE: Duration = Duration::from_millis(250);
+/// The same for one whose beat is not known yet.
+const UNKNOWN_SILENCE: Duration = Duration::from_millis(450);
+/// Signs of life that make a beat known: the answer to one segment or two.
+const KNOWN_BEAT: u32 = 10;
 /// Silence that raises suspicion however irregular an orchestrator usually is.
 const MOST_SILENCE: Duration = Duration::from_millis(1500);
 /// Orchestrators remembered; the one heard of longest ago is forgotten first.
@@ -65,6 +69,12 @@ struct Score {
     /// Longest time between two signs of life lately.
     #[serde(skip)]
     gap: Duration,
+    /// Signs of life since this node started.
+    #[serde(skip)]
+    signs: u32,
+    /// It fell silent and has shown no life since.
+    #[serde(skip)]
+    suspected_until: Duration,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -91,20 +101,33 @@ impl Scoreboard {
     pub fn sign(&mut self, peer: PeerKey, after: Duration) {
         if let Some(score) = self.peers.get_mut(&peer) {
             score.gap = after.max(score.gap.mul_f64(0.97));
+            score.signs = score.signs.saturating_add(1);
+            score.suspected_until = Duration::ZERO;
         }
     }
 
     /// Silence after which `peer` is suspected: twice the longest of late, so that a busy machine is not taken for a dead one.
     #[must_use]
     pub fn silence(&self, peer: PeerKey) -> Duration {
-        let gap = self.peers.get(&peer).map_or(Duration::ZERO, |s| s.gap);
-        (gap * 2).clamp(LEAST_SILENCE, MOST_SILENCE)
+        let (gap, signs) = self.peers.get(&peer).map_or((Duration::ZERO, 0), |s| (s.gap, s.signs));
+        let least = if signs < KNOWN_BEAT { UNKNOWN_SILENCE } else { LEAST_SILENCE };
+        (gap * 2).clamp(least, MOST_SILENCE)
+    }
+
+    /// Records a suspicious silence: until the next sign of life, or for as long as after a first fault, others are asked.
+    pub fn suspected(&mut self, peer: PeerKey, now: Duration) {
+        self.entry(peer, now).suspected_until = now + FIRST_AVOIDANCE;
     }
 
     /// Records a complete and checked answer that took `took` for a segment of `duration`.
     pub fn succeeded(&mut self, peer: PeerKey, now: Duration, took: Duration, duration: Duration) {
+        self.entry(peer, now).push(took, duration, true);
+        self.helped(peer, now);
+    }
+
+    /// Records a complete and checked answer to a part of a ladder, which says nothing about its usual time.
+    pub fn helped(&mut self, peer: PeerKey, now: Duration) {
         let score = self.entry(peer, now);
-        score.push(took, duration, true);
         score.successes += 1;
         score.strikes = 0;
         score.avoided_until = Duration::ZERO;
@@ -112,7 +135,10 @@ impl Scoreboard {
 
     /// Records that somebody else was first; the time is a lower bound of what this one needs.
     pub fn was_slow(&mut self, peer: PeerKey, now: Duration, at_least: Duration, duration: Duration) {
-        self.entry(peer, now).push(at_least, duration, false);
+        // A bound below what it usually takes says nothing.
+        if at_least >= self.expected(peer, duration) {
+            self.entry(peer, now).push(at_least, duration, false);
+        }
     }
 
     /// Records a fault and leaves the orchestrator alone for a time that grows.
@@ -134,14 +160,15 @@ impl Scoreboard {
     pub fn returned(&mut self, peer: PeerKey) {
         if let Some(score) = self.peers.get_mut(&peer) {
             score.avoided_until = Duration::ZERO;
+            score.suspected_until = Duration::ZERO;
             score.busy_until = Duration::ZERO;
         }
     }
 
-    /// Time left in which `peer` is not asked, because it failed.
+    /// Time left in which `peer` is not asked, because it failed or fell silent.
     #[must_use]
     pub fn avoided_for(&self, peer: PeerKey, now: Duration) -> Option<Duration> {
-        let until = self.peers.get(&peer)?.avoided_until;
+        let until = self.peers.get(&peer).map(|s| s.avoided_until.max(s.suspected_until))?;
         (until > now).then(|| until - now)
     }
 
@@ -255,6 +282,49 @@ mod tests {
         }
         assert!((board.p95(PEER, SECOND).as_secs_f64() - 0.38).abs() < 0.001);
         assert!((board.expected(PEER, SECOND).as_secs_f64() - 0.38).abs() < 0.001);
+    }
+
+    #[test]
+    fn silence_is_noticed_sooner_of_one_whose_beat_is_regular() {
+        let mut board = Scoreboard::default();
+        board.asked(PEER, SECOND);
+        assert_eq!(board.silence(PEER), UNKNOWN_SILENCE);
+        for _ in 0..KNOWN_BEAT {
+            board.sign(PEER, Duration::from_millis(100));
+        }
+        assert_eq!(board.silence(PEER), LEAST_SILENCE);
+        board.sign(PEER, Duration::from_millis(300));
+        assert_eq!(board.silence(PEER), Duration::from_millis(600));
+        for _ in 0..100 {
+            board.sign(PEER, Duration::from_millis(100));
+        }
+        assert_eq!(board.silence(PEER), LEAST_SILENCE);
+    }
+
+    #[test]
+    fn a_suspect_is_left_alone_until_it_shows_life() {
+        let mut board = Scoreboard::default();
+        board.suspected(PEER, SECOND);
+        assert_eq!(board.avoided_for(PEER, SECOND), Some(FIRST_AVOIDANCE));
+        board.sign(PEER, SECOND);
+        assert_eq!(board.avoided_for(PEER, SECOND), None);
+    }
+
+    #[test]
+    fn a_part_of_a_ladder_and_an_early_cancel_say_nothing_about_the_usual_time() {
+        let mut board = Scoreboard::default();
+        for _ in 0..ENOUGH {
+            board.succeeded(PEER, SECOND, SECOND / 2, SECOND);
+        }
+        for _ in 0..LATELY {
+            board.helped(PEER, SECOND);
+            board.was_slow(PEER, SECOND, SECOND / 100, SECOND);
+        }
+        assert_eq!(board.expected(PEER, SECOND), SECOND / 2);
+        for _ in 0..LATELY {
+            board.was_slow(PEER, SECOND, SECOND, SECOND);
+        }
+        assert_eq!(board.expected(PEER, SECOND), SECOND);
     }
 
     #[test]

@@ -18,6 +18,8 @@ enum Habit {
     Works(Duration),
     /// Takes the offer, then says nothing.
     Silent,
+    /// Beats, sends this many rungs at that time, and is dead from then on.
+    Dies(usize, Duration),
     /// Says busy.
     Busy,
     /// The connection fails.
@@ -49,6 +51,8 @@ struct Lab {
     cancelled: Vec<AskId>,
     made: Vec<(u64, usize, Duration)>,
     asked: Vec<(u64, usize)>,
+    /// When, and for which rungs.
+    asks: Vec<(Duration, Vec<String>)>,
     cut: BTreeMap<u64, Duration>,
     outcomes: Vec<(u64, Option<TraceOutcome>)>,
 }
@@ -78,6 +82,7 @@ impl Lab {
             cancelled: Vec::new(),
             made: Vec::new(),
             asked: Vec::new(),
+            asks: Vec::new(),
             cut: BTreeMap::new(),
             outcomes: Vec::new(),
         }
@@ -135,6 +140,10 @@ impl Lab {
                 }
                 Effect::Made(made) => {
                     let there = made.renditions.iter().flatten().count();
+                    let in_place = |(at, made): (usize, &Option<Rendition>)| {
+                        made.as_ref().is_none_or(|made| made.index == at)
+                    };
+                    assert!(made.renditions.iter().enumerate().all(in_place), "each rung in its place");
                     self.made.push((made.seq, there, self.now - self.cut[&made.seq]));
                 }
                 Effect::Trace(trace) => self.outcomes.push((trace.seq, trace.outcome)),
@@ -145,10 +154,11 @@ impl Lab {
     fn orchestrate(&mut self, ask: AskId, who: PeerKey, offer: &Offer) {
         let n = (0..self.habits.len()).find(|n| peer(*n) == who).unwrap();
         self.asked.push((offer.segment.seq, n));
+        self.asks.push((self.now, offer.ladder.0.iter().map(|rung| rung.name.clone()).collect()));
         let habit = self.habits[n];
         self.cheating.insert(ask, habit == Habit::Cheats);
         let took = match habit {
-            Habit::Works(took) => took,
+            Habit::Works(took) | Habit::Dies(_, took) => took,
             Habit::Cheats | Habit::LiesInReceipt => MS * 300,
             Habit::Silent => return self.at(MS, Event::Answer(ask, Answer::Accepted)),
             Habit::Busy => {
@@ -178,10 +188,33 @@ impl Lab {
         if habit == Habit::LiesInReceipt {
             receipt.renditions[0].1 *= 2;
         }
-        for rendition in renditions {
+        let delivered = if let Habit::Dies(rungs, _) = habit { rungs } else { renditions.len() };
+        for rendition in renditions.into_iter().take(delivered) {
             self.at(took, Event::Answer(ask, Answer::Rendition(rendition)));
         }
-        self.at(took + MS, Event::Answer(ask, Answer::Receipt(receipt.sign(&key(n)))));
+        if !matches!(habit, Habit::Dies(..)) {
+            self.at(took + MS, Event::Answer(ask, Answer::Receipt(receipt.sign(&key(n)))));
+        }
+    }
+
+    /// Streams until everybody's habits are known.
+    fn get_to_know(&mut self, segments: u64) {
+        for seq in 0..segments {
+            self.cut(seq);
+            self.run_until(self.now + MS * 2000);
+        }
+        self.asked.clear();
+        self.asks.clear();
+        self.made.clear();
+    }
+
+    /// Cuts one more segment, and gives whoever is asked first for it this habit.
+    fn cut_for(&mut self, seq: u64, habit: Habit) {
+        let habits = std::mem::replace(&mut self.habits, vec![habit; 3]);
+        self.cut(seq);
+        let first = self.asked.last().expect("somebody was asked").1;
+        self.habits = habits;
+        self.habits[first] = habit;
     }
 
     /// Runs until nothing is in work.
@@ -239,6 +272,78 @@ fn a_silent_orchestrator_is_hedged_within_half_a_second() {
         assert!(lab.made[0].2 < MS * 1250, "{:?}", lab.made);
         assert_eq!(lab.made[0].1, 4);
     }
+}
+
+#[test]
+fn after_a_death_only_what_is_missing_is_asked_for() {
+    let mut lab = Lab::new(&[Habit::Works(MS * 700); 3]);
+    lab.get_to_know(20);
+    lab.cut_for(20, Habit::Dies(2, MS * 600));
+    lab.run();
+    let all = ["240p", "360p", "480p", "720p"];
+    let named: Vec<Vec<&str>> =
+        lab.asks.iter().map(|(_, rungs)| rungs.iter().map(String::as_str).collect()).collect();
+    assert_eq!(named, [&all[..], &all[2..]]);
+    assert_eq!((lab.made[0].1, lab.core.counters().missing), (4, 0));
+    // The silence of two beats and a half, then the time of the second one.
+    assert!(lab.made[0].2 <= MS * (600 + 250 + 710), "{:?}", lab.made);
+}
+
+#[test]
+fn one_loss_is_replaced_once_whether_lateness_or_silence_tells_of_it_first() {
+    for died_at in [300, 600, 690, 700, 750] {
+        let mut lab = Lab::new(&[Habit::Works(MS * 700); 4]);
+        lab.get_to_know(40);
+        lab.cut_for(40, Habit::Dies(1, MS * died_at));
+        lab.run();
+        assert_eq!(lab.asked.len(), 2, "died at {died_at}: {:?}", lab.asks);
+        assert_eq!(lab.made[0].1, 4);
+    }
+}
+
+#[test]
+fn one_that_dies_too_is_replaced_as_fast() {
+    let mut lab = Lab::new(&[Habit::Works(MS * 700); 4]);
+    lab.get_to_know(40);
+    lab.habits = vec![
+        Habit::Dies(1, MS * 300),
+        Habit::Dies(1, MS * 300),
+        Habit::Dies(1, MS * 300),
+        Habit::Works(MS * 700),
+    ];
+    lab.cut(40);
+    lab.run();
+    let gaps: Vec<Duration> = lab.asks.windows(2).map(|two| two[1].0 - two[0].0).collect();
+    assert!(gaps.iter().all(|gap| *gap <= MS * 560), "{gaps:?}");
+    assert_eq!(lab.made[0].1, 4);
+}
+
+#[test]
+fn the_dead_are_not_asked_for_the_next_segment() {
+    let mut lab = Lab::new(&[Habit::Works(MS * 700); 3]);
+    lab.get_to_know(20);
+    lab.cut_for(20, Habit::Dies(0, MS * 600));
+    lab.run_until(lab.now + MS * 2000);
+    let dead = lab.asked[0].1;
+    lab.cut(21);
+    lab.run();
+    assert_eq!(lab.asked.iter().filter(|(_, n)| *n == dead).count(), 1);
+    assert!(lab.scores.avoided_for(peer(dead), Duration::ZERO).is_some());
+}
+
+#[test]
+fn a_node_that_was_held_up_itself_suspects_nobody() {
+    let mut lab = Lab::new(&[Habit::Works(MS * 900); 3]);
+    lab.get_to_know(20);
+    lab.cut(20);
+    lab.run_until(lab.now + MS * 100);
+    // Its wake comes before the answers that have piled up meanwhile.
+    lab.now += MS * 700;
+    let effects = lab.step(|core, world| core.on_wake(world));
+    lab.perform(effects);
+    lab.run();
+    assert_eq!(lab.asked.len(), 1, "{:?}", lab.asks);
+    assert_eq!(lab.made[0].1, 4);
 }
 
 #[test]

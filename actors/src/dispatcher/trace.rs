@@ -48,6 +48,9 @@ pub struct Ask {
     pub why: String,
     /// Whether it was a second send because the first was late.
     pub hedge: bool,
+    /// The rungs that it was asked for: those that were missing then.
+    #[serde(default)]
+    pub rungs: Vec<String>,
     /// When it was asked.
     pub asked_ms: u64,
     /// When it admitted the offer.
