@@ -9,6 +9,8 @@ use futures::stream::BoxStream;
 use protocol::{Declined, Failed, Ladder, Offer, PeerKey, PricePerPixel, Rendition, SignedReceipt};
 use tokio::sync::mpsc;
 
+pub mod chain;
+
 /// An orchestrator that could be asked now: its record is signed, unexpired and admitted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {

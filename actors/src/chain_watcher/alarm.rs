@@ -105,14 +105,14 @@ pub enum Cause {
         percent: u64,
     },
     /// A duty waits for gas.
-    #[error("{caller} has {balance} and needs about {needed} for gas: send it some on the L2")]
+    #[error("{caller} has {balance} for gas{}: send it some on the L2, duties wait for it", needed.map_or_else(String::new, |n| format!(" and needs about {n}")))]
     NoGas {
         /// Who calls.
         caller: Address,
         /// What it has.
         balance: Wei,
-        /// What it needs.
-        needed: Wei,
+        /// What it needs, where that is known.
+        needed: Option<Wei>,
     },
     /// The contracts are paused by their owner.
     #[error(

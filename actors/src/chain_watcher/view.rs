@@ -10,7 +10,6 @@ use protocol::amount::Word;
 use protocol::{Lpt, PricePerPixel, Round, Wei};
 use serde::Serialize;
 
-use super::alarm;
 pub use super::alarm::{Alarm, Cause};
 
 /// Everything that is known, and since when. The default knows nothing yet.
@@ -26,7 +25,9 @@ pub struct ChainView {
     pub pool_limit: u64,
     /// This node's own orchestrator, where it has one.
     pub own: Option<Own>,
-    /// What a person must know, oldest first. At most [`alarm::MOST`].
+    /// The newest L1 block that is known.
+    pub l1: Option<L1Head>,
+    /// What a person must know, oldest first. At most [`MOST`](super::alarm::MOST).
     pub alarms: Vec<Alarm>,
     /// How the sources of proofs behave.
     pub sources: Arc<Vec<SourceHealth>>,
@@ -38,6 +39,29 @@ pub struct ChainView {
 
 /// Entries that the log of duties keeps: reward and initialization of a fortnight's rounds.
 pub const NOTES: usize = 32;
+
+/// The newest L1 block that is known: rounds are counted in L1 blocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct L1Head {
+    /// Its number.
+    pub block: u64,
+    /// Its time, Unix milliseconds.
+    pub at_ms: u64,
+    /// Milliseconds from one block to the next.
+    pub slot_ms: u64,
+}
+
+/// Blocks that are counted on by the clock alone: a finalized header is some 96 behind, beyond that nothing is known.
+const GUESSED_BLOCKS: u64 = 128;
+
+impl L1Head {
+    /// The L1 block that runs at `now_ms` (Unix milliseconds), as near as a clock tells.
+    #[must_use]
+    pub fn now(&self, now_ms: u64) -> u64 {
+        let passed = now_ms.saturating_sub(self.at_ms) / self.slot_ms.max(1);
+        self.block.saturating_add(passed.min(GUESSED_BLOCKS))
+    }
+}
 
 /// How strongly a fact is bound to what Ethereum's sync committee signed, strongest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -185,7 +209,7 @@ pub struct Note {
     pub duty: String,
     /// For which round.
     pub round: u64,
-    /// `called`, `done`, `by_other` or `failed`.
+    /// `done`, `not_needed`, `failed` or `lost`.
     pub outcome: String,
     /// In plain words.
     pub words: String,
@@ -210,12 +234,16 @@ impl ChainView {
         Some(self.members.get(staker).is_some_and(|member| member.active))
     }
 
+    /// The L1 block that runs at `now_ms` (Unix milliseconds), as near as is known.
+    #[must_use]
+    pub fn l1_block(&self, now_ms: u64) -> Option<u64> {
+        let proven = self.round.as_ref().map(|round| round.l1_block);
+        self.l1.map(|l1| l1.now(now_ms)).max(proven)
+    }
+
     /// Milliseconds between the block that the facts lie in and `now_ms` (Unix milliseconds).
     #[must_use]
     pub fn age_ms(&self, now_ms: u64) -> Option<u64> {
         self.known.map(|known| now_ms.saturating_sub(known.at_ms))
     }
-
-    /// Most alarms that are kept.
-    pub const MOST_ALARMS: usize = alarm::MOST;
 }
