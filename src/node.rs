@@ -328,7 +328,7 @@ fn group(name: &str, fatal: &watch::Sender<Option<String>>) -> Group {
 
 /// Starts the light client; its tasks end with the last handle, which its relay holds.
 async fn follow(chain: &Chain) -> Result<LightClient, Failure> {
-    let plan = crate::chain::plan(chain).await?;
+    let plan = crate::chain::plan(chain, true).await?;
     Ok(LightClient::start(plan.config, plan.sources)?)
 }
 
@@ -418,7 +418,7 @@ async fn announce(
             backend: found.backend.clone(),
             encoder: found.core.clone().unwrap_or_default(),
         });
-        control.announce(RecordDraft { media: addrs.clone(), roles, work });
+        control.announce(RecordDraft { media: addrs.clone(), roles, work, certificate: None });
         tokio::time::sleep(LOAD_PERIOD).await;
         if load.wait_for(|load| load.in_work != in_work).await.is_err() {
             return;

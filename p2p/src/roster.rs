@@ -1,9 +1,10 @@
 //! The table of who is in the mesh.
 //!
-//! In flow verified records and the time; out flow what changed, pages for others and snapshots for this node. Pure: it
-//! knows no socket, no clock and no trust beyond what [`Verified`] says.
+//! In flow verified records, the time, and who has proven stake; out flow what changed, pages for others and snapshots for this
+//! node. Who has no stake is kept too, as long as there is room: the pool changes. Pure: it knows no socket, no clock and no
+//! trust beyond what [`Verified`] says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
@@ -18,8 +19,10 @@ use crate::wire::Verified;
 #[derive(Debug)]
 pub struct Roster {
     entries: BTreeMap<PeerKey, Entry>,
-    /// How many entries each network neighbourhood has.
+    /// How many entries without proven stake each network neighbourhood has.
     crowds: BTreeMap<Neighbourhood, usize>,
+    /// Those with proven stake, who stay.
+    staked: BTreeSet<PeerKey>,
     capacity: usize,
     /// Makes the choice of who stays, when there is no room, unpredictable for those who want to.
     salt: [u8; 32],
@@ -87,7 +90,13 @@ impl Roster {
     /// An empty table for `capacity` records. `salt` should be random.
     #[must_use]
     pub fn new(capacity: usize, salt: [u8; 32]) -> Self {
-        Self { entries: BTreeMap::new(), crowds: BTreeMap::new(), capacity: capacity.max(1), salt }
+        Self {
+            entries: BTreeMap::new(),
+            crowds: BTreeMap::new(),
+            staked: BTreeSet::new(),
+            capacity: capacity.max(1),
+            salt,
+        }
     }
 
     /// Takes a record in. `now_ms` is Unix time in milliseconds.
@@ -112,9 +121,22 @@ impl Roster {
         let left = verified.is_withdrawal();
         let mut changes = Bucket::default();
         changes.take(now_ms, FROM_KEY);
-        *self.crowds.entry(neighbourhood).or_default() += 1;
+        self.join_crowd(&peer, neighbourhood);
         self.entries.insert(peer, Entry { verified, changes, neighbourhood });
         Ok(if left { Change::Left } else { Change::Joined })
+    }
+
+    /// Says anew who has proven stake: their records stay when there is no room for everybody's. At most half of the table.
+    pub fn prefer(&mut self, staked: BTreeSet<PeerKey>) {
+        self.staked = staked.into_iter().take(self.capacity / 2).collect();
+        self.crowds.clear();
+        let places: Vec<_> = self.entries.iter().map(|(key, entry)| (*key, entry.neighbourhood)).collect();
+        places.iter().for_each(|(key, at)| self.join_crowd(key, *at));
+    }
+
+    /// Forgets what `peer` said.
+    pub fn forget(&mut self, peer: PeerKey) {
+        self.remove(&peer);
     }
 
     /// Forgets what is void, returning the nodes that thereby left.
@@ -192,8 +214,8 @@ impl Roster {
         let now_in = if left { was_in } else { now_in };
         (entry.verified, entry.neighbourhood) = (verified, now_in);
         if was_in != now_in {
-            self.leave_crowd(was_in);
-            *self.crowds.entry(now_in).or_default() += 1;
+            self.leave_crowd(&peer, was_in);
+            self.join_crowd(&peer, now_in);
         }
         match (left, had_left) {
             (true, _) => Change::Left,
@@ -203,18 +225,21 @@ impl Roster {
     }
 
     /// Drops one record of the most crowded neighbourhood, if that is not the newcomer's own; within it the choice is by a
-    /// salted hash, so that coming first, last or often does not help.
+    /// salted hash, so that coming first, last or often does not help. Proven stake does.
     fn make_room(&mut self, newcomer_in: Neighbourhood, newcomer: PeerKey) -> Result<(), Unchanged> {
         let most = self.crowds.values().copied().max().unwrap_or(0);
         let own = self.crowds.get(&newcomer_in).copied().unwrap_or(0);
+        let staked = self.staked.contains(&newcomer);
         let crowded = if own >= most {
             newcomer_in
         } else {
             self.crowds.iter().find(|(_, count)| **count == most).map(|(at, _)| *at).ok_or(Unchanged::Full)?
         };
-        let members = self.entries.iter().filter(|(_, entry)| entry.neighbourhood == crowded);
+        let ordinary =
+            |(key, entry): &(&PeerKey, &Entry)| entry.neighbourhood == crowded && !self.staked.contains(*key);
+        let members = self.entries.iter().filter(ordinary);
         let victim = members.map(|(key, _)| *key).max_by_key(|key| self.lot(key)).ok_or(Unchanged::Full)?;
-        if crowded == newcomer_in && self.lot(&newcomer) >= self.lot(&victim) {
+        if !staked && crowded == newcomer_in && self.lot(&newcomer) >= self.lot(&victim) {
             return Err(Unchanged::Full);
         }
         self.remove(&victim);
@@ -227,11 +252,20 @@ impl Roster {
 
     fn remove(&mut self, key: &PeerKey) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
-        self.leave_crowd(entry.neighbourhood);
+        self.leave_crowd(key, entry.neighbourhood);
         Some(entry)
     }
 
-    fn leave_crowd(&mut self, at: Neighbourhood) {
+    fn join_crowd(&mut self, key: &PeerKey, at: Neighbourhood) {
+        if !self.staked.contains(key) {
+            *self.crowds.entry(at).or_default() += 1;
+        }
+    }
+
+    fn leave_crowd(&mut self, key: &PeerKey, at: Neighbourhood) {
+        if self.staked.contains(key) {
+            return;
+        }
         if let Some(count) = self.crowds.get_mut(&at) {
             *count -= 1;
             if *count == 0 {

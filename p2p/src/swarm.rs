@@ -13,15 +13,15 @@ mod reach;
 mod run;
 mod talk;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use libp2p::Multiaddr;
-use protocol::PeerKey;
 use protocol::record::{Roles, Work};
+use protocol::{PeerKey, SignedCertificate};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -60,6 +60,8 @@ pub struct ControlConfig {
     pub patience: Duration,
     /// Where requests for proofs and news of chains go; without one the node takes no part in them.
     pub proofs: Option<Door>,
+    /// The chain that holds the stake, by which certificates are checked; without one they are passed on as they are.
+    pub chain_id: Option<u64>,
 }
 
 impl ControlConfig {
@@ -80,6 +82,7 @@ impl ControlConfig {
             liveness: Duration::from_secs(3),
             patience: Duration::from_secs(10),
             proofs: None,
+            chain_id: None,
         }
     }
 
@@ -127,6 +130,8 @@ pub struct RecordDraft {
     pub roles: Roles,
     /// For orchestrators.
     pub work: Option<Work>,
+    /// Whose stake it speaks for; left out of records that it does not outlive.
+    pub certificate: Option<SignedCertificate>,
 }
 
 /// Whether others reach this node.
@@ -196,6 +201,7 @@ enum Command {
     Unwant(PeerKey),
     Dial(Multiaddr),
     MediaSeenAt(Vec<SocketAddr>),
+    Prefer(BTreeSet<PeerKey>),
     Proof(PeerKey, Bytes, oneshot::Sender<Result<Bytes, NoAnswer>>),
     Tell(News, Bytes),
     Leave(oneshot::Sender<()>),
@@ -326,6 +332,11 @@ impl Control {
     /// Adds addresses at which others see this node's media port through its NAT to its record, in place of those before.
     pub async fn media_seen_at(&self, addrs: Vec<SocketAddr>) {
         self.ask(Command::MediaSeenAt(addrs)).await;
+    }
+
+    /// Keeps the records of these peers, who have proven stake, when there is no room for everybody's.
+    pub async fn prefer(&self, staked: BTreeSet<PeerKey>) {
+        self.ask(Command::Prefer(staked)).await;
     }
 
     /// Asks a connected peer for a proof; request and answer are opaque and bounded by [`crate::limits`].

@@ -9,11 +9,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ed25519_dalek::{Signature, Signer, VerifyingKey};
 use prost::Message;
+use protocol::certificate::BadCertificate;
 use protocol::record::{Roles, Work};
 use protocol::{NodeRecord, PeerKey, PricePerPixel};
 
 use crate::Identity;
 use crate::limits::{MAX_LIFETIME_SECS, MAX_RELAYS, MAX_SKEW_MS};
+
+mod certificate;
 
 /// The messages of `proto/control.proto`.
 #[allow(missing_docs, unreachable_pub, clippy::all)]
@@ -69,6 +72,14 @@ pub enum Refused {
     /// Made in the future, or valid for longer than any record may be.
     #[error("{0:?}'s record is from the future or valid for too long: compare the two clocks")]
     TimeBounds(PeerKey),
+    /// It speaks for stake without being allowed to.
+    #[error("{claimer:?}'s record claims stake that is not its own: {why}")]
+    Stake {
+        /// Whose record it is; only its owner can have signed it.
+        claimer: PeerKey,
+        /// What is wrong with its certificate.
+        why: BadCertificate,
+    },
 }
 
 impl Refused {
@@ -76,6 +87,19 @@ impl Refused {
     #[must_use]
     pub fn is_fault(&self) -> bool {
         matches!(self, Self::TooLarge(_) | Self::Malformed(_) | Self::BadSignature(_))
+    }
+
+    /// Whoever made a record that claims foreign stake. Those who pass it on may follow no chain and not know.
+    #[must_use]
+    pub fn claimer(&self) -> Option<PeerKey> {
+        match self {
+            Self::Stake { claimer, .. } => Some(*claimer),
+            Self::TooLarge(_)
+            | Self::Malformed(_)
+            | Self::BadSignature(_)
+            | Self::Expired(_)
+            | Self::TimeBounds(_) => None,
+        }
     }
 }
 
@@ -116,7 +140,8 @@ impl Signed {
         Some((decode_key(&message.peer).ok()?, message.sequence))
     }
 
-    /// Checks everything that can be checked without knowing other records. `now_ms` is Unix time in milliseconds.
+    /// Checks everything that can be checked without knowing other records or the chain. `now_ms` is Unix time in
+    /// milliseconds.
     ///
     /// # Errors
     /// [`Refused`] says what is wrong with it.
@@ -131,6 +156,7 @@ impl Signed {
         let (record, reach) = decode(&message)?;
         check_time(&record, now_ms)?;
         check_signature(&record, &envelope, network)?;
+        certificate::check_time(&record)?;
         Ok(Verified { value: Arc::new(record), reach, envelope: self.0 })
     }
 }
@@ -146,6 +172,15 @@ impl Verified<NodeRecord> {
     #[must_use]
     pub fn reach(&self) -> &Reach {
         &self.reach
+    }
+
+    /// Checks that its certificate, if it has one, was signed by the staker that it names, for the chain with this number.
+    ///
+    /// # Errors
+    /// [`Refused::Stake`] when it claims what is not its own.
+    pub fn check_stake(&self, chain_id: u64) -> Result<(), Refused> {
+        let Some(signed) = &self.value.certificate else { return Ok(()) };
+        signed.verify(chain_id).map_err(|why| Refused::Stake { claimer: self.value.peer, why })
     }
 
     /// The bytes that were verified, to pass on.
@@ -224,6 +259,7 @@ fn encode(record: &NodeRecord, reach: &Reach) -> proto::Record {
         work: record.work.as_ref().map(encode_work),
         relays: reach.relays.iter().map(|key| Bytes::copy_from_slice(&key.0)).collect(),
         relay: reach.relay,
+        certificate: record.certificate.as_ref().map(certificate::encode),
     }
 }
 
@@ -236,6 +272,10 @@ fn decode(message: &proto::Record) -> Result<(NodeRecord, Reach), Refused> {
         media: decode_addrs(&message.media)?,
         roles: decode_roles(message.roles),
         work: message.work.as_ref().map(decode_work).transpose()?,
+        certificate: match &message.certificate {
+            Some(claim) => Some(certificate::decode(claim, decode_key(&message.peer)?)?),
+            None => None,
+        },
     };
     if message.relays.len() > MAX_RELAYS {
         return Err(Refused::Malformed("more than 2 relays"));

@@ -84,6 +84,7 @@ impl Stranger {
             media: vec![],
             roles: Roles { orchestrator: true, ..Roles::default() },
             work: orchestrator(0).work,
+            certificate: None,
         }
     }
 

@@ -9,6 +9,7 @@
 //! whoever runs them. Both are the contracts' to the wei.
 
 pub mod amount;
+pub mod certificate;
 pub mod chain;
 pub mod earnings;
 pub mod hash;
@@ -32,6 +33,7 @@ pub mod ticks;
 pub mod votes;
 
 pub use amount::{Lpt, Wei};
+pub use certificate::{Certificate, SignedCertificate};
 pub use hash::Hash;
 pub use ladder::Ladder;
 pub use offer::{Declined, Failed, Offer};

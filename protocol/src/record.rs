@@ -1,9 +1,11 @@
 //! What a node says of itself to the mesh.
 
+use std::fmt;
 use std::net::SocketAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use crate::certificate::SignedCertificate;
 use crate::{PeerKey, PricePerPixel};
 
 /// A node's own description, spread by gossip and table pull, signed by the node key (the signature is over the encoded
@@ -25,6 +27,9 @@ pub struct NodeRecord {
     pub roles: Roles,
     /// For orchestrators.
     pub work: Option<Work>,
+    /// Whose stake it speaks for. The record is made and expires within the certificate's validity.
+    #[serde(skip)]
+    pub certificate: Option<SignedCertificate>,
 }
 
 impl NodeRecord {
@@ -32,10 +37,17 @@ impl NodeRecord {
     pub const MAX_ADDRS: usize = 4;
     /// Largest encoded and signed record, bytes.
     pub const MAX_BYTES: usize = 512;
+
+    /// The key that signs its receipts: the one that its certificate names, else its own.
+    #[must_use]
+    pub fn receipt_key(&self) -> PeerKey {
+        self.certificate.map_or(self.peer, |signed| signed.certificate.receipt_key)
+    }
 }
 
 /// The roles of a node.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Roles {
     /// Takes streams in and publishes them.
     pub broadcaster: bool,
@@ -43,6 +55,18 @@ pub struct Roles {
     pub orchestrator: bool,
     /// Checks others' work.
     pub verifier: bool,
+}
+
+impl fmt::Display for Roles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            (self.broadcaster, "broadcaster"),
+            (self.orchestrator, "orchestrator"),
+            (self.verifier, "verifier"),
+        ];
+        let names: Vec<&str> = all.into_iter().filter(|(has, _)| *has).map(|(_, name)| name).collect();
+        f.write_str(&names.join(", "))
+    }
 }
 
 /// What an orchestrator offers.

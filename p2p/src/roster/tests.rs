@@ -38,6 +38,7 @@ impl Node {
             media: vec![],
             roles: Roles::default(),
             work: None,
+            certificate: None,
         };
         Signed::new(&record, &Reach::default(), &self.identity, "t").unwrap().verify("t", NOW).unwrap()
     }
@@ -121,6 +122,31 @@ fn who_stays_in_a_full_roster_does_not_depend_on_the_order_of_arrival() {
         roster.view(NOW)
     };
     assert_eq!(fill(&mut crowd.iter()), fill(&mut crowd.iter().rev()));
+}
+
+#[test]
+fn who_has_proven_stake_is_displaced_by_nobody_and_finds_room() {
+    let mut roster = roster(20);
+    let staked: Vec<Node> = (0..10).map(|n| node(n).at("66.6.6.6:1")).collect();
+    for a in &staked[..5] {
+        roster.insert(NOW, a.valid(NOW)).unwrap();
+    }
+    roster.prefer(staked.iter().map(Node::key).collect());
+    for n in 1000..1100 {
+        let _ = roster.insert(NOW, node(n).at("66.6.6.6:1").valid(NOW));
+    }
+    for a in &staked[5..] {
+        assert_eq!(roster.insert(NOW, a.valid(NOW)), Ok(Change::Joined));
+    }
+    assert_eq!(roster.len(), 20);
+    assert!(staked.iter().all(|a| roster.get(a.key()).is_some()));
+    // The pool changes: those who lost their stake are ordinary again.
+    roster.prefer(BTreeSet::new());
+    for n in 2000..3000 {
+        let _ = roster.insert(NOW, node(n).at("66.6.6.6:1").valid(NOW));
+    }
+    assert!(staked.iter().any(|a| roster.get(a.key()).is_none()));
+    assert_eq!(roster.crowds.values().sum::<usize>(), 20);
 }
 
 #[test]

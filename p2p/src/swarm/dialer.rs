@@ -235,6 +235,7 @@ mod tests {
                 media: vec![],
                 roles: Default::default(),
                 work: None,
+                certificate: None,
             };
             let signed = Signed::new(&record, &Reach::default(), &identity, "t").unwrap();
             roster.insert(NOW, signed.verify("t", NOW).unwrap()).unwrap();

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use protocol::NodeRecord;
+use protocol::{NodeRecord, SignedCertificate};
 
 use super::RecordDraft;
 use super::addr::advertised;
@@ -109,7 +109,7 @@ impl Own {
     }
 
     fn sign(&self, sequence: u64, expires: u64, facts: &Facts) -> Result<Signed, Refused> {
-        let record = NodeRecord {
+        let mut record = NodeRecord {
             peer: self.identity.peer_key(),
             sequence,
             expires,
@@ -117,9 +117,34 @@ impl Own {
             media: media_addrs(facts),
             roles: facts.draft.roles,
             work: facts.draft.work.clone(),
+            certificate: None,
         };
-        Signed::new(&record, &facts.reach, &self.identity, &self.network)
+        // One that does not outlive the record is left out: with it, the record would be a false claim.
+        let covers = |signed: &SignedCertificate| {
+            signed.certificate.covers(record.peer, sequence / 1000, expires).is_ok()
+        };
+        record.certificate = facts.draft.certificate.filter(covers);
+        loop {
+            match Signed::new(&record, &facts.reach, &self.identity, &self.network) {
+                Err(Refused::TooLarge(_)) if shed(&mut record) => {}
+                signed => return signed,
+            }
+        }
     }
+}
+
+/// Leaves out the address that is missed least: a second one of the control plane, else the first of the media plane, of which
+/// those that others see come last. Says whether there was one.
+fn shed(record: &mut NodeRecord) -> bool {
+    if record.control.len() > 1 {
+        record.control.pop();
+        return true;
+    }
+    if record.media.len() > 1 {
+        record.media.remove(0);
+        return true;
+    }
+    false
 }
 
 /// The media plane's addresses; one on an unspecified IP is at every IP at which the control plane is. Those seen through a
@@ -222,5 +247,53 @@ mod tests {
         let signed = own.renew(NOW, PERIOD, 0.5).unwrap().unwrap();
         let media = signed.verify("t", NOW).unwrap().record().media.clone();
         assert_eq!((media.len(), media.last()), (NodeRecord::MAX_ADDRS, Some(&seen)));
+    }
+
+    fn certificate(not_after_secs: u64) -> SignedCertificate {
+        let peer = Identity::from_seed([1; 32]).peer_key();
+        let certificate = protocol::Certificate {
+            staker: Default::default(),
+            peer,
+            receipt_key: protocol::PeerKey([9; 32]),
+            roles: protocol::record::Roles { orchestrator: true, ..Default::default() },
+            not_before: NOW / 1000 - 1,
+            not_after: not_after_secs,
+            revocation: 0,
+        };
+        certificate.sign(1, &k256::ecdsa::SigningKey::from_slice(&[1; 32]).unwrap())
+    }
+
+    #[test]
+    fn a_certificate_goes_into_the_record_until_it_would_not_outlive_it() {
+        let mut own = own();
+        own.change(|facts| facts.draft.certificate = Some(certificate(NOW / 1000 + 65)));
+        let mut carried =
+            |at| own.renew(at, PERIOD, 0.5).unwrap().unwrap().verify("t", at).unwrap().record().certificate;
+        assert!(carried(NOW).is_some());
+        assert!(carried(NOW + 10_000).is_none(), "the record lives for a minute");
+    }
+
+    #[test]
+    fn a_record_that_would_be_too_large_leaves_addresses_out() {
+        let mut own = own();
+        let v6 = |n: u16| SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, n], 4001));
+        let seen = v6(99);
+        own.change(|facts| {
+            facts.external = (1..=4).map(v6).collect();
+            facts.draft.media = (11..=14).map(v6).collect();
+            facts.media_seen = vec![seen];
+            facts.reach.relays = vec![protocol::PeerKey([1; 32]), protocol::PeerKey([2; 32])];
+            facts.draft.certificate = Some(certificate(NOW / 1000 + 9999));
+            facts.draft.work = Some(protocol::record::Work {
+                price: protocol::PricePerPixel { wei: u64::MAX, pixels: u64::MAX },
+                capacity: u32::MAX,
+                load: u32::MAX,
+                backend: "b".repeat(16),
+                encoder: "e".repeat(32),
+            });
+        });
+        let record = own.renew(NOW, PERIOD, 0.5).unwrap().unwrap().verify("t", NOW).unwrap().record().clone();
+        assert!(record.certificate.is_some() && !record.control.is_empty());
+        assert_eq!(record.media.last(), Some(&seen));
     }
 }

@@ -225,6 +225,7 @@ impl Mesh {
                 self.own.change(|facts| facts.media_seen = addrs);
                 self.soon(Duration::ZERO);
             }
+            Command::Prefer(staked) => self.roster.prefer(staked),
             Command::Proof(peer, request, answer) => self.ask_proof(peer, request, answer),
             Command::Tell(news, data) => self.tell(news, data),
             Command::Leave(_) => {}

@@ -17,7 +17,7 @@ use super::pulls::Pull;
 use super::run::{Mesh, unix_ms};
 use crate::admission::Fault;
 use crate::behaviour::{BadRequest, Page, PageRequest, names, protocol_version, record_topic};
-use crate::identity::peer_key_of;
+use crate::identity::{peer_id_of, peer_key_of};
 use crate::limits::ROSTER_PULL_PAGES;
 use crate::wire::{Refused, Signed, Verified};
 
@@ -145,9 +145,18 @@ impl Mesh {
         {
             return Taken::Nothing;
         }
-        let verified = match signed.verify(&self.config.network, now_ms) {
+        let chain_id = self.config.chain_id;
+        let checked = signed.verify(&self.config.network, now_ms).and_then(|verified| {
+            chain_id.map_or(Ok(()), |chain_id| verified.check_stake(chain_id)).map(|()| verified)
+        });
+        let verified = match checked {
             Ok(verified) => verified,
-            Err(refused) => return Taken::Bad(refused),
+            Err(refused) => {
+                if let Some(claimer) = refused.claimer().filter(|claimer| *claimer != self.me) {
+                    self.cut_claimer(now_ms, claimer, &refused);
+                }
+                return Taken::Bad(refused);
+            }
         };
         let record = verified.record().clone();
         if record.peer == self.me {
@@ -165,6 +174,19 @@ impl Mesh {
         self.roster_changed = true;
         self.changed();
         Taken::New
+    }
+
+    /// Whoever claims foreign stake is cut off, whoever brought the news: nobody else can have signed it. What it said before
+    /// counts no more either.
+    fn cut_claimer(&mut self, now_ms: u64, claimer: PeerKey, refused: &Refused) {
+        let peer = peer_id_of(claimer);
+        if !self.admission.is_banned(now_ms, &peer) {
+            tracing::warn!(%peer, %refused, "cut off");
+            self.blame(peer, Fault::Fatal, &refused.to_string());
+        }
+        self.roster.forget(claimer);
+        self.roster_changed = true;
+        self.changed();
     }
 
     /// Asks neighbours for their table, as long as two have not given it.

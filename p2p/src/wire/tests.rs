@@ -1,4 +1,7 @@
+use alloy_primitives::Address;
+use k256::ecdsa::SigningKey;
 use proptest::prelude::*;
+use protocol::{Certificate, SignedCertificate};
 
 use super::*;
 
@@ -24,7 +27,36 @@ fn record() -> NodeRecord {
             backend: "cpu".into(),
             encoder: "x264-164".into(),
         }),
+        certificate: None,
     }
+}
+
+/// The chain that holds the stake.
+const CHAIN: u64 = 42161;
+
+/// A staking key and its address.
+fn staker(byte: u8) -> (SigningKey, Address) {
+    let key = SigningKey::from_slice(&[byte; 32]).unwrap();
+    let address = Address::from_raw_public_key(&key.verifying_key().to_encoded_point(false).as_bytes()[1..]);
+    (key, address)
+}
+
+/// What the staker says of this node.
+fn certificate() -> Certificate {
+    Certificate {
+        staker: staker(7).1,
+        peer: identity().peer_key(),
+        receipt_key: PeerKey([3; 32]),
+        roles: Roles { orchestrator: true, ..Roles::default() },
+        not_before: NOW_MS / 1000 - 60,
+        not_after: NOW_MS / 1000 + 3600,
+        revocation: 1,
+    }
+}
+
+/// A record with a certificate, signed by the staking key made of `byte`.
+fn certified(certificate: Certificate, byte: u8) -> NodeRecord {
+    NodeRecord { certificate: Some(certificate.sign(CHAIN, &staker(byte).0)), ..record() }
 }
 
 fn sign(record: &NodeRecord) -> Signed {
@@ -44,6 +76,81 @@ fn a_record_comes_back_as_it_was_signed() {
     let verified = sign(&record()).verify(NET, NOW_MS).unwrap();
     assert_eq!(**verified.record(), record());
     assert!(!verified.is_withdrawal());
+}
+
+#[test]
+fn a_record_carries_the_word_of_its_staker() {
+    let record = certified(certificate(), 7);
+    let verified = sign(&record).verify(NET, NOW_MS).unwrap();
+    assert_eq!(**verified.record(), record);
+    assert_eq!(verified.check_stake(CHAIN), Ok(()));
+    assert_eq!(verified.record().receipt_key(), PeerKey([3; 32]));
+}
+
+#[test]
+fn a_receipt_key_that_is_the_nodes_own_takes_no_room() {
+    let with = |receipt_key| sign(&certified(Certificate { receipt_key, ..certificate() }, 7));
+    let (own, other) = (with(identity().peer_key()), with(PeerKey([3; 32])));
+    assert!(other.0.len() >= own.0.len() + 34);
+    assert_eq!(own.verify(NET, NOW_MS).unwrap().record().receipt_key(), identity().peer_key());
+}
+
+#[test]
+fn whoever_claims_foreign_stake_is_named_and_not_whoever_passed_it_on() {
+    let me = identity().peer_key();
+    // Signed by another key than the staker's, and one that the staker made for another node.
+    let others = Certificate { peer: PeerKey([9; 32]), ..certificate() }.sign(CHAIN, &staker(7).0);
+    let stolen = SignedCertificate { certificate: certificate(), ..others };
+    for record in [certified(certificate(), 8), NodeRecord { certificate: Some(stolen), ..record() }] {
+        let verified = sign(&record).verify(NET, NOW_MS).expect("who follows no chain cannot know");
+        let refused = verified.check_stake(CHAIN).unwrap_err();
+        assert!(matches!(refused, Refused::Stake { why: BadCertificate::Foreign { .. }, .. }), "{refused}");
+        assert_eq!((refused.claimer(), refused.is_fault()), (Some(me), false));
+    }
+    let for_another_chain = sign(&certified(certificate(), 7)).verify(NET, NOW_MS).unwrap();
+    assert!(for_another_chain.check_stake(1).is_err());
+}
+
+#[test]
+fn a_record_that_outlives_its_certificate_is_a_false_claim() {
+    let (made, expires) = (NOW_MS / 1000, record().expires);
+    let signed = |not_before, not_after| {
+        let message =
+            encode(&certified(Certificate { not_before, not_after, ..certificate() }, 7), &Reach::default());
+        sign_raw(&message).verify(NET, NOW_MS)
+    };
+    assert!(signed(made, expires).is_ok());
+    for (not_before, not_after) in [(made - 100, expires - 1), (made + 1, expires), (made - 100, made - 50)] {
+        let refused = signed(not_before, not_after).unwrap_err();
+        assert_eq!(refused.claimer(), Some(identity().peer_key()), "{refused}");
+    }
+}
+
+#[test]
+fn a_certificate_out_of_bounds_is_refused() {
+    type Break = fn(&mut proto::Certificate);
+    let breaks: [Break; 5] = [
+        |c| c.staker = Bytes::from_static(&[1; 19]),
+        |c| c.signature = Bytes::from_static(&[1; 65]),
+        |c| c.receipt_key = Bytes::from_static(&[1; 31]),
+        |c| c.roles = 8,
+        |c| c.lifetime = Certificate::MAX_LIFETIME + 1,
+    ];
+    for harm in breaks {
+        let mut message = encode(&certified(certificate(), 7), &Reach::default());
+        harm(message.certificate.as_mut().unwrap());
+        assert!(matches!(sign_raw(&message).verify(NET, NOW_MS), Err(Refused::Malformed(_))));
+    }
+}
+
+#[test]
+fn a_record_with_a_certificate_and_every_address_that_a_machine_has_fits_512_bytes() {
+    let addrs: Vec<SocketAddr> = (1..=4).map(|n| format!("[2001:db8::{n}]:4935").parse().unwrap()).collect();
+    let crowded = NodeRecord { control: addrs.clone(), media: addrs, ..certified(certificate(), 7) };
+    let reach = Reach { relays: vec![PeerKey([1; 32]), PeerKey([2; 32])], relay: false };
+    let signed = Signed::new(&crowded, &reach, &identity(), NET).unwrap();
+    println!("{} bytes", signed.0.len());
+    assert_eq!(**signed.verify(NET, NOW_MS).unwrap().record(), crowded);
 }
 
 #[test]
@@ -165,6 +272,21 @@ proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600)) {
         prop_assert!(Signed(bytes.into()).verify(NET, NOW_MS).is_err());
+    }
+
+    #[test]
+    fn no_changed_byte_of_a_claim_goes_unnoticed(at in 0..400usize, flip in 1..=255u8) {
+        let honest = certified(certificate(), 7);
+        let mut claim = encode(&honest, &Reach::default()).certificate.unwrap().encode_to_vec();
+        let at = at % claim.len();
+        claim[at] ^= flip;
+        let Ok(claim) = proto::Certificate::decode(&claim[..]) else { return Ok(()) };
+        let message = proto::Record { certificate: Some(claim), ..encode(&honest, &Reach::default()) };
+        if let Ok(verified) = sign_raw(&message).verify(NET, NOW_MS)
+            && verified.check_stake(CHAIN).is_ok()
+        {
+            prop_assert_eq!(verified.record().certificate, honest.certificate);
+        }
     }
 
     #[test]

@@ -43,6 +43,7 @@ pub(crate) fn orchestrator(load: u32) -> RecordDraft {
             backend: "cpu".into(),
             encoder: "x264-164".into(),
         }),
+        certificate: None,
     }
 }
 
