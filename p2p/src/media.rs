@@ -16,6 +16,7 @@ pub mod raw;
 pub mod fuzzing;
 
 mod ask;
+mod bell;
 mod fault;
 mod frame;
 mod gate;

@@ -16,6 +16,7 @@ use rand::RngCore;
 use tokio::sync::mpsc;
 
 use super::ask::{Answers, Ended, Patience, Steps, ask};
+use super::bell::nobody_at;
 use super::fault::{Code, MediaError};
 use super::frame::{Floor, read_frame, write_frame};
 use super::gate::{AddressPermit, Bounds, Gate, Knock};
@@ -233,7 +234,14 @@ impl Inner {
         let sink = Sink::quic(send, Code::Cancelled);
         let patience =
             Patience { first: self.config.silence, silence: self.config.silence, floor: self.config.floor };
-        let asked = ask(sink, Source::Quic(recv), offer, segment, steps, patience).await;
+        let gone = nobody_at(connection.remote_address(), || connection.stats().udp_rx.datagrams);
+        let asked = tokio::select! {
+            asked = ask(sink, Source::Quic(recv), offer, segment, steps, patience) => asked,
+            () = gone => {
+                let error = MediaError::unreachable(peer, "its port is closed, its process has gone");
+                Err(Ended { error, answered: true })
+            }
+        };
         asked.map_err(|ended| (Some(connection), ended))
     }
 }
