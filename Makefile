@@ -54,6 +54,7 @@ test-interop:
 # Reads of Livepeer's state against genuine contracts on anvil, both from npm; needs npm.
 test-contracts:
 	cargo test -p livemesh-lightclient --features evm --test evm -- --ignored --nocapture --test-threads 1
+	cargo test -p livemesh --test contracts -- --ignored --nocapture
 
 bench: setup-test build
 	$(LIVEMESH) bench transcode

@@ -61,9 +61,13 @@ struct NetworkFile {
     served: Served,
 }
 
-/// Reads what a network is and prepares its sources. Only a devnet is asked what it is.
-pub(crate) async fn plan(chain: &Chain) -> Result<Plan, Failure> {
-    let network = network(chain).await?;
+/// Reads what a network is and prepares its sources; those that the network's own file names only where they are wanted. Only
+/// a devnet is asked what it is.
+pub(crate) async fn plan(chain: &Chain, with_served: bool) -> Result<Plan, Failure> {
+    let mut network = network(chain).await?;
+    if !with_served {
+        network.served = Served { checkpoint: network.served.checkpoint, ..Served::default() };
+    }
     let spec = Arc::new(network.spec.clone());
     let l2_chain_id = network.rollup.as_ref().map(|rollup| rollup.chain_id);
     let mut sources: Vec<Arc<dyn Source>> = Vec::new();

@@ -126,6 +126,13 @@ pub enum Ask {
         /// The assertion.
         assertion: B256,
     },
+    /// Who was in Livepeer's pool at a block, by the events of those who came and went: a hint about which slots to prove.
+    Members {
+        /// The contract that keeps the pool.
+        manager: Address,
+        /// At which block of L2.
+        block: Block,
+    },
     /// What a call returns at a block, without any proof: a hint about which slots to prove.
     Call {
         /// Which chain.
@@ -174,6 +181,8 @@ pub enum Answer {
     Assertions(Vec<Log>),
     /// To [`Ask::Bundle`]: a [`ProofBundle`](crate::exec) in its binary form.
     Bundle(Bytes),
+    /// To [`Ask::Members`], in any order.
+    Members(Vec<Address>),
     /// To [`Ask::Call`].
     Call(Bytes),
 }
@@ -334,6 +343,7 @@ impl fmt::Display for Ask {
                 write!(f, "assertions of L1 blocks {from_block} to {to_block}")
             }
             Self::Bundle { assertion } => write!(f, "the proof bundle of assertion {assertion}"),
+            Self::Members { block, .. } => write!(f, "the pool's members at L2 block {}", block.number),
             Self::Call { layer, to, .. } => write!(f, "{layer} call of {to}"),
         }
     }

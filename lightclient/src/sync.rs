@@ -284,7 +284,7 @@ impl LightClient {
         hint: &Hint,
     ) -> Result<Proven<Read>, ReadError<Unreadable>> {
         let contracts = self.shared.config.contracts.as_ref().ok_or(ReadError::NoRollup)?;
-        let hint = self.shared.better_hint(hint);
+        let hint = self.shared.better_hint(accept, ask, hint).await;
         let read = self
             .read(accept, ask.keys(contracts, &hint), |view, anchor| {
                 ask.read(view, contracts, anchor.nitro.l1_block)
@@ -305,7 +305,8 @@ impl LightClient {
         ask: &livepeer::Ask,
         hint: &Hint,
     ) -> Result<Proven<(Read, Agreement)>, ReadError<CrossError>> {
-        let read = self.shared.cross_checked(accept, ask, &self.shared.better_hint(hint)).await?;
+        let hint = self.shared.better_hint(accept, ask, hint).await;
+        let read = self.shared.cross_checked(accept, ask, &hint).await?;
         self.shared.learn(&read.value.0);
         Ok(read)
     }

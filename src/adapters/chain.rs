@@ -5,6 +5,7 @@
 //! passed on only when it verified and brought this node forward.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,6 +17,7 @@ use lightclient::source::wire::{WireError, decode_answer, encode_answer};
 use lightclient::source::{Answer, Ask, Fault, Source, SourceError};
 use lightclient::sync::{Event, LightClient, Offered};
 use p2p::Control;
+use p2p::identity::peer_id_of;
 use p2p::proofs::{Asked, Heard, News, NoAnswer, Verdict, Visitors};
 use protocol::PeerKey;
 use tokio::sync::broadcast::error::RecvError;
@@ -38,11 +40,43 @@ struct PeerSource {
     control: Control,
 }
 
+/// What a source goes through on its way to a client.
+pub(crate) type Wrap = Box<dyn Fn(Arc<dyn Source>) -> Arc<dyn Source> + Send + Sync>;
+
+/// Which neighbours are asked, and what a source goes through before the client has it.
+pub(crate) struct Asking {
+    /// Libp2p peer ids; all neighbours if empty.
+    pub(crate) only: Vec<String>,
+    /// Such as something that writes down what was said.
+    pub(crate) wrap: Wrap,
+}
+
+impl Asking {
+    /// Every neighbour, as it is.
+    fn everybody() -> Self {
+        Self { only: Vec::new(), wrap: Box::new(|source| source) }
+    }
+
+    fn takes(&self, peer: PeerKey) -> bool {
+        self.only.is_empty() || self.only.contains(&peer_id_of(peer).to_string())
+    }
+}
+
 /// Joins client and mesh until one of them ends.
 pub(crate) fn relay(client: &LightClient, control: &Control, visitors: Visitors) -> Vec<JoinHandle<()>> {
+    relay_to(client, control, visitors, Asking::everybody())
+}
+
+/// As [`relay`], and only some neighbours are asked.
+pub(crate) fn relay_to(
+    client: &LightClient,
+    control: &Control,
+    visitors: Visitors,
+    asking: Asking,
+) -> Vec<JoinHandle<()>> {
     let Visitors { asked, heard } = visitors;
     vec![
-        tokio::spawn(ask_neighbours(client.clone(), control.clone())),
+        tokio::spawn(ask_neighbours(client.clone(), control.clone(), asking)),
         tokio::spawn(answer(client.clone(), asked)),
         tokio::spawn(judge(client.clone(), heard)),
         tokio::spawn(tell(client.clone(), control.clone())),
@@ -50,11 +84,12 @@ pub(crate) fn relay(client: &LightClient, control: &Control, visitors: Visitors)
 }
 
 /// Keeps the client's sources in step with the neighbours.
-async fn ask_neighbours(client: LightClient, control: Control) {
+async fn ask_neighbours(client: LightClient, control: Control, asking: Asking) {
     let mut neighbours = control.watch_neighbours();
     let mut known: BTreeSet<PeerKey> = BTreeSet::new();
     loop {
-        let near: BTreeSet<PeerKey> = neighbours.borrow_and_update().keys().copied().collect();
+        let near: BTreeSet<PeerKey> =
+            neighbours.borrow_and_update().keys().copied().filter(|peer| asking.takes(*peer)).collect();
         for gone in known.iter().filter(|peer| !near.contains(peer)) {
             client.remove_source(&name_of(*gone));
         }
@@ -62,7 +97,7 @@ async fn ask_neighbours(client: LightClient, control: Control) {
         for peer in near {
             if known.len() < PEERS && known.insert(peer) {
                 let source = PeerSource { name: name_of(peer), peer, control: control.clone() };
-                client.add_source(std::sync::Arc::new(source));
+                client.add_source((asking.wrap)(Arc::new(source)));
             }
         }
         if neighbours.changed().await.is_err() {
@@ -94,7 +129,8 @@ impl Source for PeerSource {
             | Ask::Proof { .. }
             | Ask::Code { .. }
             | Ask::Assertions { .. }
-            | Ask::Bundle { .. } => true,
+            | Ask::Bundle { .. }
+            | Ask::Members { .. } => true,
         }
     }
 
@@ -141,22 +177,47 @@ fn fault(error: NoAnswer) -> Fault {
     }
 }
 
-/// Serves neighbours from what the client has verified.
+/// Serves neighbours from what the client has verified, and fetches for them what it lacks of its own chain. Beyond
+/// [`FETCHING`] of these, who asks is given what is there.
 async fn answer(client: LightClient, mut asked: tokio::sync::mpsc::Receiver<Asked>) {
-    while let Some(Asked { from, request, reply }) = asked.recv().await {
-        let request = match Request::decode(&request) {
-            Ok(request) => request,
-            Err(error) => {
-                tracing::debug!(peer = ?from, %error, "no question");
-                continue;
-            }
-        };
-        let found = client.serve(&request.ask).and_then(|answer| encode_answer(&answer).ok());
-        tracing::debug!(peer = ?from, ask = %request.ask, found = found.is_some(), "asked");
-        let answer = found.map_or(Reply::Nothing, |bytes| Reply::cut(&bytes, request.chunk));
-        // An error means that the asker is gone.
-        let _ = reply.send(answer.encode().into());
+    let mut open = FuturesUnordered::new();
+    loop {
+        tokio::select! {
+            next = asked.recv() => match next {
+                Some(asked) if open.len() < FETCHING => open.push(reply_to(&client, asked, FETCH_WITHIN)),
+                Some(asked) => reply_to(&client, asked, Duration::ZERO).await,
+                None => return,
+            },
+            Some(()) = open.next() => {}
+        }
     }
+}
+
+/// Answers that may wait for somebody else's at the same time.
+const FETCHING: usize = 16;
+/// Time for fetching what a neighbour wants; below that after which it takes silence for an answer.
+const FETCH_WITHIN: Duration = Duration::from_secs(4);
+const _: () = assert!(FETCH_WITHIN.as_secs() < p2p::limits::PROOF_TIMEOUT.as_secs());
+
+async fn reply_to(client: &LightClient, asked: Asked, limit: Duration) {
+    let Asked { from, request, reply } = asked;
+    let request = match Request::decode(&request) {
+        Ok(request) => request,
+        Err(error) => {
+            tracing::debug!(peer = ?from, %error, "no question");
+            return;
+        }
+    };
+    let found = if limit.is_zero() {
+        client.serve(&request.ask)
+    } else {
+        tokio::time::timeout(limit, client.supply(&request.ask)).await.unwrap_or_default()
+    };
+    let found = found.and_then(|answer| encode_answer(&answer).ok());
+    tracing::debug!(peer = ?from, ask = %request.ask, found = found.is_some(), "asked");
+    let answer = found.map_or(Reply::Nothing, |bytes| Reply::cut(&bytes, request.chunk));
+    // An error means that the asker is gone.
+    let _ = reply.send(answer.encode().into());
 }
 
 /// Says what news is worth.

@@ -16,12 +16,16 @@ use tokio::time::{Instant, sleep};
 use crate::chain::{Plan, plan};
 use crate::cli::Failure;
 use crate::cli::terminal::StatusLine;
-use crate::config::chain::{Chain, ChainArgs};
+use crate::config::chain::ChainArgs;
 
+mod copy;
 mod proof;
 mod read;
+mod session;
 mod show;
 mod transcript;
+
+use session::{Kept, PeerArgs, Session};
 
 /// How long a command waits until the chain is followed.
 const SYNC_WITHIN: Duration = Duration::from_secs(180);
@@ -36,6 +40,8 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(crate) struct Args {
     #[command(flatten)]
     chain: ChainArgs,
+    #[command(flatten)]
+    peers: PeerArgs,
     #[command(subcommand)]
     what: What,
 }
@@ -48,9 +54,9 @@ enum What {
     Status,
     /// Reads something of Livepeer's, proven
     Read {
-        /// Also runs the contracts' own bytecode over the same proven state, and compares; not on a devnet, whose contracts have
-        /// no code
-        #[arg(long, hide = true)]
+        /// Also runs the contracts' own bytecode over the same proven state, and compares; not on a livemesh devnet, whose
+        /// contracts have no code
+        #[arg(long)]
         cross_check: bool,
         #[command(subcommand)]
         what: Read,
@@ -125,63 +131,60 @@ impl Read {
 
 pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     let chain = crate::config::chain(&args.chain)?;
+    let peers = &args.peers;
+    // Whoever names peers wants to ask them, and not the servers that a network's file happens to name.
+    let plan = plan(&chain, peers.peer.is_empty()).await?;
     match args.what {
-        What::Sync => sync(&chain, json).await?,
-        What::Status => status(&chain, json).await?,
+        What::Sync => sync(plan, peers, json).await?,
+        What::Status => status(plan, peers, json).await?,
         What::Read { cross_check, what } => {
-            let client = synced(plan(&chain).await?, json).await?;
-            read::run(&client, chain.accept, &what.ask(), cross_check, json).await?;
-            client.stop().await;
+            let session = synced(plan, peers, None, json).await?;
+            read::run(&session.client, chain.accept, &what.ask(), cross_check, json).await?;
+            session.stop().await;
         }
         What::Proof { address, slots, on_l1, out } => {
             let wanted = proof::Wanted { address, slots, on_l1, accept: chain.accept };
-            proof::run(plan(&chain).await?, &wanted, out.as_deref(), json).await?;
+            proof::run(plan, peers, &wanted, out.as_deref(), json).await?;
         }
-        What::Verify { bundle } => proof::verify(plan(&chain).await?, &bundle, json).await?,
+        What::Verify { bundle } => proof::verify(plan, &bundle, json).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn sync(chain: &Chain, json: bool) -> Result<(), Failure> {
-    let plan = plan(chain).await?;
-    let l1 = plan.sources.iter().any(|source| source.name().starts_with("l1"));
+async fn sync(plan: Plan, peers: &PeerArgs, json: bool) -> Result<(), Failure> {
+    let l1 = !peers.peer.is_empty() || plan.sources.iter().any(|source| source.name().starts_with("l1"));
     let l2 = plan.config.rollup.is_some() && l1;
-    let client = synced(plan, json).await?;
+    let session = synced(plan, peers, None, json).await?;
     if l2 {
-        anchored(&client, ANCHOR_WITHIN).await;
+        anchored(&session.client, ANCHOR_WITHIN).await;
     }
-    show::status(&client.status(), json)?;
-    client.stop().await;
+    show::status(&session.client.status(), json)?;
+    session.stop().await;
     Ok(())
 }
 
-async fn status(chain: &Chain, json: bool) -> Result<(), Failure> {
-    let client = start(plan(chain).await?)?;
+async fn status(plan: Plan, peers: &PeerArgs, json: bool) -> Result<(), Failure> {
+    let session = Session::start(plan, peers, None).await?;
     // How far it comes in a moment is what is asked for: not getting there is no failure.
-    let _ = tokio::time::timeout(STATUS_WITHIN, client.wait_synced()).await;
-    anchored(&client, STATUS_WITHIN).await;
-    show::status(&client.status(), json)?;
-    client.stop().await;
+    let _ = tokio::time::timeout(STATUS_WITHIN, session.client.wait_synced()).await;
+    anchored(&session.client, STATUS_WITHIN).await;
+    show::status(&session.client.status(), json)?;
+    session.stop().await;
     Ok(())
-}
-
-fn start(plan: Plan) -> Result<LightClient, Failure> {
-    if plan.sources.is_empty() {
-        return Err("there is nobody to ask: give --beacon, --l1 and --l2, or write them into [chain]".into());
-    }
-    Ok(LightClient::start(plan.config, plan.sources)?)
 }
 
 /// Starts the client and waits until it is at the head, showing how far it is.
-async fn synced(plan: Plan, quiet: bool) -> Result<LightClient, Failure> {
-    let client = start(plan)?;
+async fn synced(plan: Plan, peers: &PeerArgs, kept: Option<&Kept>, quiet: bool) -> Result<Session, Failure> {
+    let session = Session::start(plan, peers, kept).await?;
+    let client = &session.client;
     let mut line = StatusLine::new(quiet);
     let end = Instant::now() + SYNC_WITHIN;
     loop {
         tokio::select! {
             done = client.wait_synced() => {
                 line.end();
-                return done.map(|()| client).map_err(Into::into);
+                done?;
+                break;
             }
             () = sleep(LOOK) => line.set(&show::progress(&client.status())),
         }
@@ -190,6 +193,7 @@ async fn synced(plan: Plan, quiet: bool) -> Result<LightClient, Failure> {
             return Err(unsynced(&client.status()).into());
         }
     }
+    Ok(session)
 }
 
 /// Why the head was not reached, with what each source said last.
@@ -202,7 +206,7 @@ fn unsynced(status: &Status) -> String {
     for alarm in &status.alarms {
         why.push_str(&format!("\n  alarm: {alarm}"));
     }
-    why.push_str("\nTry another source (--beacon), or a newer checkpoint (--checkpoint)");
+    why.push_str("\nTry another source (--beacon, --peer), or a newer checkpoint (--checkpoint)");
     why
 }
 

@@ -6,6 +6,7 @@
 )]
 
 mod boundaries;
+mod chain;
 mod command_line;
 mod lan;
 mod nat;

@@ -8,7 +8,7 @@ mod pieces;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use alloy_primitives::{Address, B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes, keccak256};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -21,6 +21,7 @@ use super::{Answer, Ask, At, Fault, Layer, Log, Source, SourceError};
 use crate::arbitrum::assertion::CREATED;
 use crate::exec::header::{ExecHeader, HeaderError};
 use crate::exec::proof::AccountProof;
+use crate::livepeer::pool::MAX_MEMBERS;
 
 /// Largest block without its transactions' bodies, bytes: a hash for each of a few thousand.
 const BLOCK_BYTES: usize = 2 << 20;
@@ -196,6 +197,32 @@ impl ExecutionSource {
         entries.iter().map(log).collect()
     }
 
+    /// Those who came to the pool and did not go, by its events. A server that does not search its whole chain at once for two
+    /// rare events has no hint: asking it piece by piece would cost more than it saves.
+    async fn members(&self, manager: Address, to: u64) -> Result<Answer, Fault> {
+        let filter = json!({
+            "address": manager, "topics": [[came(), went()]],
+            "fromBlock": "0x0", "toBlock": format!("0x{to:x}"),
+        });
+        let answer = self.rpc.call(("eth_getLogs", json!([filter])), LOGS_BYTES).await;
+        let Value::Array(entries) = answer.map_err(|fault| Fault::NotHere(fault.to_string()))? else {
+            return Err(Fault::Malformed("no list of logs".to_owned()));
+        };
+        let mut members = Vec::new();
+        for entry in entries.iter().map(log) {
+            let topics = entry?.topics;
+            let [event, who] = topics[..] else { continue };
+            let who = Address::from_word(who);
+            members.retain(|member| *member != who);
+            if event == came() {
+                members.push(who);
+            }
+        }
+        // The newest are the likeliest.
+        let old = members.len().saturating_sub(MAX_MEMBERS as usize);
+        Ok(Answer::Members(members.split_off(old)))
+    }
+
     async fn answer(&self, ask: &Ask) -> Result<Answer, Fault> {
         self.check_chain().await?;
         match ask {
@@ -206,6 +233,7 @@ impl ExecutionSource {
             Ask::Assertions { rollup, from_block, to_block, hashes } => {
                 self.assertions(*rollup, *from_block, *to_block, hashes).await
             }
+            Ask::Members { manager, block } => self.members(*manager, block.number).await,
             Ask::Call { block, to, data: input, .. } => {
                 let call = json!([{"to": to, "data": input}, format!("0x{:x}", block.number)]);
                 Ok(Answer::Call(data(&self.rpc.call(("eth_call", call), CODE_BYTES).await?)?))
@@ -213,6 +241,16 @@ impl ExecutionSource {
             _ => Err(Fault::Unsupported),
         }
     }
+}
+
+/// Topic of a bonding manager's event that somebody came to its pool.
+fn came() -> B256 {
+    keccak256("TranscoderActivated(address,uint256)")
+}
+
+/// Topic of its event that somebody left.
+fn went() -> B256 {
+    keccak256("TranscoderDeactivated(address,uint256)")
 }
 
 #[async_trait]
@@ -229,6 +267,7 @@ impl Source for ExecutionSource {
             | Ask::Code { layer, .. }
             | Ask::Call { layer, .. } => *layer == self.layer,
             Ask::Assertions { .. } => self.layer == Layer::L1,
+            Ask::Members { .. } => self.layer == Layer::L2,
             _ => false,
         }
     }

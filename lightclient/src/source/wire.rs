@@ -46,6 +46,8 @@ const MAX_CODE: usize = 512 * 1024;
 const MAX_LOGS: usize = 4096;
 /// Data of one log entry, bytes: the event has 800.
 const MAX_LOG_DATA: usize = 4096;
+/// Members of a pool: as many as are ever read.
+const MAX_MEMBERS: usize = crate::livepeer::pool::MAX_MEMBERS as usize;
 /// Longest name of a fork, bytes.
 const MAX_FORK: usize = 16;
 
@@ -128,6 +130,11 @@ pub fn encode_ask(ask: &Ask) -> Result<Vec<u8>, WireError> {
             out.push(11);
             out.extend_from_slice(&assertion[..]);
         }
+        Ask::Members { manager, block } => {
+            out.push(13);
+            out.extend_from_slice(&manager[..]);
+            put_block(&mut out, *block);
+        }
         Ask::Call { layer, block, to, data } => {
             out.extend([12, layer_tag(*layer)]);
             put_block(&mut out, *block);
@@ -184,6 +191,7 @@ pub fn decode_ask(bytes: &[u8]) -> Result<Ask, WireError> {
             to: from.array()?.into(),
             data: from.bytes("call data", MAX_INPUT)?,
         },
+        13 => Ask::Members { manager: from.array()?.into(), block: block(&mut from)? },
         _ => return Err(WireError::Meaning("kind of question")),
     };
     from.end()?;
@@ -233,6 +241,11 @@ pub fn encode_answer(answer: &Answer) -> Result<Vec<u8>, WireError> {
             out.push(10);
             put_limited(&mut out, "bundle", bundle, MAX_ANSWER)?;
         }
+        Answer::Members(members) => {
+            out.push(12);
+            put_count(&mut out, "members", members.len(), MAX_MEMBERS)?;
+            members.iter().for_each(|member| out.extend_from_slice(&member[..]));
+        }
         Answer::Call(output) => {
             out.push(11);
             put_limited(&mut out, "call output", output, MAX_CODE)?;
@@ -269,6 +282,10 @@ pub fn decode_answer(bytes: &[u8]) -> Result<Answer, WireError> {
         }
         10 => Answer::Bundle(from.bytes("bundle", MAX_ANSWER)?),
         11 => Answer::Call(from.bytes("call output", MAX_CODE)?),
+        12 => {
+            let count = from.count("members", MAX_MEMBERS, 20)?;
+            Answer::Members((0..count).map(|_| from.array().map(Address::from)).collect::<Result<_, _>>()?)
+        }
         _ => return Err(WireError::Meaning("kind of answer")),
     };
     from.end()?;

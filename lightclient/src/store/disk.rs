@@ -16,6 +16,8 @@ const MAIN: &str = "light.state";
 const SPARE: &str = "light.state.spare";
 const TEMPORARY: &str = "light.state.tmp";
 const LOCK: &str = "light.lock";
+/// Bytes of a process's number in the lock.
+const MAX_PID: u64 = 16;
 
 /// Where a light client keeps its state. Dropping it frees the directory for another process.
 #[derive(Debug)]
@@ -62,10 +64,16 @@ pub enum StoreError {
         source: io::Error,
     },
     /// Another process has the directory.
-    #[error("{} is used by another light client: stop it, or give this one its own data directory", path.display())]
+    #[error(
+        "{} is used by another light client{}: stop it, or give this one its own data directory",
+        path.display(),
+        holder.map_or_else(String::new, |pid| format!(" (process {pid})"))
+    )]
     InUse {
         /// The directory.
         path: PathBuf,
+        /// Its process, as it wrote it down.
+        holder: Option<u32>,
     },
     /// No whole state, but files that are not ours to overwrite.
     #[error("{} {why}. Nothing was changed; to begin anew move it away and give a checkpoint", path.display())]
@@ -166,15 +174,24 @@ fn read(path: &Path, chain: B256) -> Result<Found, StoreError> {
     Ok(Some(Saved::decode(chain, &bytes)))
 }
 
+/// Takes the lock, and writes into it who has it: for people, nothing depends on it.
 fn lock(folder: &Path) -> Result<File, StoreError> {
     let path = folder.join(LOCK);
-    let file =
-        OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(io("open", &path))?;
+    let opened = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&path);
+    let mut file = opened.map_err(io("open", &path))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: folder.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(io("lock", &path)(source)),
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            let holder =
+                (&file).take(MAX_PID).read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
+            return Err(StoreError::InUse { path: folder.to_owned(), holder });
+        }
+        Err(TryLockError::Error(source)) => return Err(io("lock", &path)(source)),
     }
+    file.set_len(0).map_err(io("write", &path))?;
+    writeln!(file, "{}", std::process::id()).map_err(io("write", &path))?;
+    Ok(file)
 }
 
 fn io<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> StoreError + use<'a> {
@@ -270,7 +287,10 @@ mod tests {
     fn a_directory_serves_one_client_at_a_time() {
         let folder = with(&[8]);
         let first = open(folder.path());
-        assert!(matches!(Disk::open(folder.path(), CHAIN), Err(StoreError::InUse { .. })));
+        let error = Disk::open(folder.path(), CHAIN).unwrap_err();
+        let me = std::process::id();
+        assert!(matches!(error, StoreError::InUse { holder: Some(pid), .. } if pid == me), "{error}");
+        assert!(error.to_string().contains(&format!("(process {me})")), "{error}");
         drop(first);
         open(folder.path());
     }

@@ -94,6 +94,7 @@ impl Cache {
             | Ask::Proof { .. }
             | Ask::Assertions { .. }
             | Ask::Bundle { .. }
+            | Ask::Members { .. }
             | Ask::Call { .. } => {}
         }
     }
@@ -112,6 +113,7 @@ impl Cache {
             | Ask::Config
             | Ask::HeaderAt { .. }
             | Ask::Assertions { .. }
+            | Ask::Members { .. }
             | Ask::Call { .. } => None,
         }
     }

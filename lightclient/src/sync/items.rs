@@ -34,6 +34,7 @@ pub(super) fn claim_of(answer: &Answer, bootstrap_root: Option<B256>) -> Option<
         | Answer::Code(_)
         | Answer::Assertions(_)
         | Answer::Bundle(_)
+        | Answer::Members(_)
         | Answer::Call(_) => None,
     }
 }

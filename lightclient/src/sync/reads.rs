@@ -71,7 +71,7 @@ impl Shared {
                     self.raise(Alarm::Guard(unexpected.into()));
                     return Err(ReadError::Guard(unexpected.into()));
                 }
-                Err(_) => return Err(ReadError::Endless),
+                Err(why) => return Err(ReadError::Unguarded(why)),
             }
         }
         Err(ReadError::Endless)

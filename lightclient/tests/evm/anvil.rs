@@ -162,12 +162,14 @@ pub struct Proofs<'a> {
     anvil: &'a Anvil,
     pub header: ExecHeader,
     batches: Vec<ProvenState>,
+    /// All that was fetched.
+    pub keys: Keys,
     pub round_trips: usize,
 }
 
 impl<'a> Proofs<'a> {
     pub fn of(anvil: &'a Anvil) -> Self {
-        Self { anvil, header: anvil.head(), batches: Vec::new(), round_trips: 0 }
+        Self { anvil, header: anvil.head(), batches: Vec::new(), keys: Keys::new(), round_trips: 0 }
     }
 
     /// Fetches and verifies; a driver would send it as one batch.
@@ -180,6 +182,9 @@ impl<'a> Proofs<'a> {
                 AccountProof::from_json(&answer).unwrap()
             })
             .collect();
+        for (account, slots) in keys {
+            self.keys.entry(*account).or_default().extend(slots);
+        }
         self.batches.push(verify(&answers, self.header.state_root).unwrap());
         self.round_trips += 1;
     }

@@ -95,3 +95,29 @@ async fn a_node_with_one_peer_and_a_checkpoint_alone_reaches_proven_livepeer_sta
     assert!(tokio::time::timeout(SOON, newer).await.unwrap() > before);
     devnet.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_of_a_hundred_is_one_hint_and_one_batch_of_proofs() {
+    let settings = fixtures::devnet::Settings { orchestrators: 100, ..Default::default() };
+    let devnet = DevnetConfig { settings, pace: Pace::Manual { behind: 40 }, ..DevnetConfig::default() };
+    let devnet = Devnet::start(devnet).await.unwrap();
+    let client = node(&devnet, all_of(&devnet), Vec::new()).await.client;
+    client.wait_anchored().await.unwrap();
+    let answers = || {
+        let sources = client.status().sources;
+        sources
+            .iter()
+            .filter(|source| devnet.l2_url.contains(&*source.name))
+            .map(|source| source.health.answers)
+            .sum::<u64>()
+    };
+    let accept = Accept::Pending { l1_blocks: 0 };
+    drop(client.l2(accept).await.unwrap());
+    let (before, started) = (answers(), std::time::Instant::now());
+    let read = client.livepeer(accept, &livepeer::Ask::Pool, &Hint::default()).await.unwrap();
+    let (asked, took) = (answers() - before, started.elapsed());
+    let livepeer::Read::Pool(pool) = read.value else { panic!() };
+    println!("{} members in {asked} questions, {} ms in all", pool.members.len(), took.as_millis());
+    assert_eq!((pool.members.len(), asked), (100, 2), "{:#?}", client.status());
+    devnet.stop().await;
+}

@@ -2,19 +2,20 @@
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
 use lightclient::proven::{Accept, Proven};
-use lightclient::source::{Answer, Ask, Block, Layer, Source};
+use lightclient::source::{Answer, Ask, Block, Layer};
 use lightclient::state::{Account, Keys, ProvenState, StateView};
 use lightclient::sync::{LightClient, ReadError};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::transcript::{self, Exchanges, Recorder, Replay};
+use super::copy::Copy;
+use super::session::{Kept, PeerArgs, heard};
+use super::transcript::{self, Exchanges, Replay};
 use super::{ANCHOR_WITHIN, LOOK, STATUS_WITHIN, anchored, known, print_json, show, synced};
 use crate::chain::Plan;
 use crate::cli::Failure;
@@ -44,30 +45,28 @@ impl Wanted {
 
 /// Proves, prints, and writes what others need to check it.
 pub(super) async fn run(
-    mut plan: Plan,
+    plan: Plan,
+    peers: &PeerArgs,
     wanted: &Wanted,
     out: Option<&Path>,
     json: bool,
 ) -> Result<(), Failure> {
-    let kept: Arc<Mutex<Exchanges>> = Arc::default();
-    if out.is_some() {
-        let record = |source| Arc::new(Recorder::new(source, Arc::clone(&kept))) as Arc<dyn Source>;
-        plan.sources = plan.sources.into_iter().map(record).collect();
-    }
-    let client = synced(plan, json).await?;
+    let kept = Kept::default();
+    let session = synced(plan, peers, out.map(|_| &kept), json).await?;
+    let client = &session.client;
     if !wanted.on_l1 {
-        anchored(&client, ANCHOR_WITHIN).await;
+        anchored(client, ANCHOR_WITHIN).await;
     }
-    let proven = wanted.prove(&client).await?;
-    print(&client, wanted, &proven, json)?;
-    client.stop().await;
+    let proven = wanted.prove(client).await?;
+    print(client, wanted, &proven, json)?;
+    session.stop().await;
     if let Some(out) = out {
         let claim = Ask::Proof {
             layer: if wanted.on_l1 { Layer::L1 } else { Layer::L2 },
             block: Block { number: proven.anchor.l2_block, hash: B256::ZERO },
             keys: wanted.keys(),
         };
-        let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut kept = heard(&kept);
         kept.push((claim, Answer::Proof(Vec::new())));
         let bytes = transcript::encode(&kept);
         std::fs::write(out, &bytes).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
@@ -86,7 +85,7 @@ pub(super) async fn verify(mut plan: Plan, bundle: &Path, json: bool) -> Result<
         return Err(format!("{} proves nothing", bundle.display()).into());
     }
     let copy = Copy::of(plan.config.data_dir.as_deref())?;
-    plan.config.data_dir = Some(copy.0.clone());
+    plan.config.data_dir = Some(copy.path().to_owned());
     plan.config.heads = false;
     plan.sources = vec![Arc::new(Replay(exchanges))];
     let client = LightClient::start(plan.config, plan.sources)?;
@@ -145,32 +144,6 @@ fn read(path: &Path) -> Result<Exchanges, Failure> {
         return Err(format!("{shown} has {size} bytes: it is no bundle").into());
     }
     transcript::decode(&std::fs::read(path)?).map_err(|why| format!("{shown} is no bundle: {why}").into())
-}
-
-/// A copy of the state, so that a check never moves it. Gone when dropped.
-struct Copy(std::path::PathBuf);
-
-impl Copy {
-    fn of(folder: Option<&Path>) -> io::Result<Self> {
-        let to = std::env::temp_dir().join(format!("livemesh-verify-{}", std::process::id()));
-        std::fs::create_dir_all(&to)?;
-        let copy = Self(to);
-        let entries = folder.and_then(|folder| std::fs::read_dir(folder).ok());
-        for entry in entries.into_iter().flatten() {
-            let entry = entry?;
-            if entry.file_type()?.is_file() {
-                std::fs::copy(entry.path(), copy.0.join(entry.file_name()))?;
-            }
-        }
-        Ok(copy)
-    }
-}
-
-impl Drop for Copy {
-    fn drop(&mut self) {
-        // What is left is small, and in the system's folder for what is left.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 fn print(

@@ -1,10 +1,10 @@
 //! `livemesh chain read`: one typed read, with how it is known; on request also by the contracts' own bytecode.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
-use lightclient::evm::Comparison;
+use lightclient::evm::{Comparison, EvmError};
 use lightclient::livepeer::{Ask, Hint};
 use lightclient::proven::Accept;
-use lightclient::sync::LightClient;
+use lightclient::sync::{CrossError, LightClient, ReadError};
 use serde_json::json;
 
 use super::{ANCHOR_WITHIN, anchored, known, print_json, show};
@@ -31,9 +31,27 @@ pub(super) async fn run(
     Ok(())
 }
 
+/// Code that does not answer is either not what it is taken for, or none at all.
+fn in_words(error: ReadError<CrossError>) -> Failure {
+    let silent = matches!(
+        error,
+        ReadError::Read(CrossError::Bytecode(
+            EvmError::Output(_) | EvmError::Halted(_) | EvmError::Reverted(_)
+        ))
+    );
+    if silent {
+        return format!(
+            "{error}. A livemesh devnet has placeholders where the contracts' code would be, which answer nothing: there, \
+             read without --cross-check"
+        )
+        .into();
+    }
+    error.into()
+}
+
 /// Slots and bytecode side by side. That they differ is a failure: then one of the two is not what it is taken for.
 async fn twice(client: &LightClient, accept: Accept, ask: &Ask, json: bool) -> Result<(), Failure> {
-    let read = client.cross_checked(accept, ask, &Hint::default()).await?;
+    let read = client.cross_checked(accept, ask, &Hint::default()).await.map_err(in_words)?;
     let now_s = client.now_ms() / 1000;
     let (value, agreement) = &read.value;
     if json {

@@ -6,8 +6,8 @@ use crate::state::Keys;
 
 /// Slots of one call: below what public servers refuse.
 const SLOTS_A_CALL: usize = 128;
-/// Slots of one request, over all its calls.
-const SLOTS_A_REQUEST: usize = 256;
+/// Slots of one request, over all its calls: a pool of a hundred is one request.
+const SLOTS_A_REQUEST: usize = 512;
 /// Calls of one request.
 const CALLS_A_REQUEST: usize = 16;
 

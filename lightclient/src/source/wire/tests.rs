@@ -27,6 +27,7 @@ fn asks() -> Vec<Ask> {
         Ask::Code { layer, block: BLOCK, address: Address::ZERO, hash: HASH },
         Ask::Assertions { rollup: Address::ZERO, from_block: 1, to_block: 2, hashes },
         Ask::Bundle { assertion: HASH },
+        Ask::Members { manager: Address::repeat_byte(2), block: BLOCK },
         Ask::Call { layer, block: BLOCK, to: Address::ZERO, data: vec![1, 2, 3].into() },
     ]
 }
@@ -48,6 +49,7 @@ fn answers() -> Vec<Answer> {
         Answer::Code(vec![0; 24_576].into()),
         Answer::Assertions(vec![log.clone(), log]),
         Answer::Bundle(vec![5; 1000].into()),
+        Answer::Members(vec![Address::repeat_byte(3), Address::ZERO]),
         Answer::Call(Bytes::new()),
     ]
 }

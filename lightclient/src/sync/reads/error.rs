@@ -42,6 +42,9 @@ pub enum ReadError<E: std::error::Error = Infallible> {
     /// A guarded place changed.
     #[error(transparent)]
     Guard(GuardError),
+    /// What names the contracts' code cannot be read, so nothing says what their slots mean.
+    #[error("what names the contracts' code cannot be read: {0}")]
+    Unguarded(Unreadable),
     /// The rollup's assertions make no sense.
     #[error("rollup: {0}")]
     Path(PathError),
@@ -70,6 +73,7 @@ impl ReadError {
             Self::Tier { wanted, best } => ReadError::Tier { wanted, best },
             Self::Nobody(error) => ReadError::Nobody(error),
             Self::Guard(error) => ReadError::Guard(error),
+            Self::Unguarded(why) => ReadError::Unguarded(why),
             Self::Path(error) => ReadError::Path(error),
             Self::L2(error) => ReadError::L2(error),
             Self::Sequenced(error) => ReadError::Sequenced(error),

@@ -2,14 +2,18 @@
 //! belongs to the chain it follows, and takes what they send unasked. Whatever is asked, nothing is given
 //! that was not verified here.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use alloy_primitives::Address;
 
 use super::{Shared, lock};
 use crate::consensus::Header;
 use crate::exec::ExecHeader;
-use crate::livepeer::{Hint, Read};
+use crate::livepeer::{self, Hint, Read};
+use crate::proven::Accept;
 use crate::source::crowd::Refusal;
-use crate::source::{Answer, Ask, Layer};
+use crate::source::{Answer, Ask, Block, Layer};
 use crate::sync::core::{Item, Want};
 use crate::sync::{Offered, items};
 
@@ -19,6 +23,9 @@ const WAITING: usize = 16;
 const FLYING: usize = 8;
 /// Accounts and slots in one question that is fetched for others.
 const MOST_KEYS: usize = 2048;
+
+/// Time for a hint: it is to save round trips, not to cost any.
+const HINT_WITHIN: Duration = Duration::from_secs(3);
 
 /// What others want and this node does not have yet.
 #[derive(Debug, Default)]
@@ -48,6 +55,18 @@ impl Wishes {
 
     fn land(&mut self, ask: &Ask) {
         self.flying.retain(|flying| flying != ask);
+    }
+}
+
+/// Something that is being fetched; lands also when who waited for it gives up.
+struct Flight<'a> {
+    wishes: &'a Mutex<Wishes>,
+    ask: &'a Ask,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        lock(self.wishes).land(self.ask);
     }
 }
 
@@ -99,6 +118,10 @@ impl Shared {
                 let Some(update) = proof else { return self.cache().get(ask) };
                 Some(items::relayed(&self.config.spec, &Item::Finality(Box::new(update))).1)
             }
+            Ask::Members { .. } => {
+                let members = lock(&self.members).clone();
+                (!members.is_empty()).then_some(Answer::Members(members))
+            }
             other => self.cache().get(other),
         }
     }
@@ -128,6 +151,7 @@ impl Shared {
             | Ask::Code { layer: Layer::L1, .. }
             | Ask::Assertions { .. }
             | Ask::Bundle { .. }
+            | Ask::Members { .. }
             | Ask::Call { .. } => false,
         }
     }
@@ -137,6 +161,7 @@ impl Shared {
         if !lock(&self.wishes).take_off(ask) {
             return;
         }
+        let _flight = Flight { wishes: &self.wishes, ask };
         // That nobody has it is an answer as well: the cache stays as it is.
         match ask {
             Ask::Bootstrap { root } => self.fetch_bootstrap(*root).await,
@@ -158,7 +183,6 @@ impl Shared {
             Ask::Code { .. } => drop(self.fetch_code(ask).await),
             _ => {}
         }
-        lock(&self.wishes).land(ask);
     }
 
     async fn fetch_bootstrap(&self, root: alloy_primitives::B256) {
@@ -197,13 +221,40 @@ impl Shared {
         }
     }
 
-    /// Members of the pool as they were last read: what to fetch first, next time.
-    pub(in crate::sync) fn better_hint(&self, hint: &Hint) -> Hint {
+    /// Adds members of the pool: as they were last read, or else as somebody believes. It decides what is fetched first; that
+    /// the list is whole is proven afterwards, whatever it was.
+    pub(in crate::sync) async fn better_hint(
+        &self,
+        accept: Accept,
+        ask: &livepeer::Ask,
+        hint: &Hint,
+    ) -> Hint {
         let mut hint = hint.clone();
         if hint.members.is_empty() {
             hint.members.clone_from(&lock(&self.members));
         }
+        if hint.members.is_empty() && *ask == livepeer::Ask::Pool {
+            // Without it the read takes more round trips, and no other harm is done.
+            hint.members = tokio::time::timeout(HINT_WITHIN, self.believed_members(accept))
+                .await
+                .unwrap_or_default()
+                .unwrap_or_default();
+        }
         hint
+    }
+
+    async fn believed_members(&self, accept: Accept) -> Option<Vec<Address>> {
+        let manager = self.config.contracts.as_ref()?.bonding_manager;
+        let header = self.l2(accept).await.ok()?.header;
+        let ask = Ask::Members { manager, block: Block { number: header.number, hash: header.hash } };
+        let won = self.crowd.ask(&ask, |answer| match answer {
+            Answer::Members(members) if members.is_empty() => {
+                Err(Refusal::Useless("it names nobody".to_owned()))
+            }
+            Answer::Members(members) => Ok(members),
+            _ => Err(items::off_topic()),
+        });
+        won.await.ok().map(|won| won.value)
     }
 
     /// Remembers what makes the next read a single request.

@@ -1,0 +1,128 @@
+//! Livepeer's genuine contracts, read by the program with all proofs from a signature down, by slots and by bytecode: what lived
+//! on anvil is put under an Arbitrum whose assertions are proven. Needs npm, so only on request (`make test-contracts`).
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    missing_debug_implementations,
+    reason = "a test may fail by panic, and says what it measured; its helpers are another test's too"
+)]
+
+#[path = "../lightclient/tests/evm/anvil.rs"]
+mod anvil;
+#[path = "../lightclient/tests/evm/deploy.rs"]
+mod deploy;
+#[path = "../lightclient/tests/evm/stage.rs"]
+mod stage;
+
+use std::path::Path;
+use std::process::Command;
+
+use anvil::Proofs;
+use fixtures::devnet::l2::L2State;
+use fixtures::devnet::serve::{config_json, genesis_json};
+use fixtures::devnet::{Config, Devnet, Pace, l1};
+use lightclient::evm::{Codes, cross_check, frame};
+use lightclient::livepeer::Ask;
+use lightclient::state::StateView;
+use serde_json::{Value, json};
+use stage::Stage;
+
+/// Runs `livemesh chain` on a described network.
+fn chain(dir: &Path, network: &Path, args: &[&str]) -> std::process::Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_livemesh"));
+    command.args(["chain", "--json", "--log", "warn", "--accept", "pending:0", "--data-dir"]);
+    command.arg(dir).arg("--network").arg(network).args(args).output().unwrap()
+}
+
+/// All words and code that these reads touch, by either way.
+fn touched<'a>(stage: &'a Stage, asks: &[Ask]) -> Proofs<'a> {
+    let mut proofs = Proofs::of(&stage.anvil);
+    let (mut codes, env) = (Codes::default(), stage.env(&proofs));
+    proofs.fetch(&frame(stage.contracts()));
+    for ask in asks {
+        let read = stage.read(&mut proofs, ask);
+        let check =
+            |view: &Proofs<'_>, codes: &Codes| cross_check(&read, view, codes, stage.contracts(), env);
+        assert!(stage.evm(&mut proofs, &mut codes, check).unwrap().holds());
+    }
+    proofs
+}
+
+fn describe(devnet: &Devnet, stage: &Stage) -> Value {
+    json!({
+        "beacon": devnet.beacon_url, "l1": devnet.l1_url, "l2": devnet.l2_url, "checkpoint": devnet.checkpoint,
+        "config": config_json(&devnet.spec), "genesis": genesis_json(&devnet.spec), "l1_chain_id": l1::CHAIN_ID,
+        "rollup": devnet.rollup, "contracts": stage.contracts(),
+    })
+}
+
+#[test]
+#[ignore = "installs anvil and the contracts from npm: make test-contracts"]
+fn slots_and_genuine_bytecode_agree_from_a_signature_down() {
+    let stage = Stage::new();
+    stage.play();
+    let (orchestrator, delegator, gateway) = (stage.who(1), stage.who(5), stage.who(6));
+    let asks = [
+        (Ask::Round, vec!["round".to_owned()]),
+        (Ask::Pool, vec!["pool".to_owned()]),
+        (Ask::Inflation, vec!["inflation".to_owned()]),
+        (Ask::Orchestrator(orchestrator), vec!["orchestrator".to_owned(), orchestrator.to_string()]),
+        (Ask::Delegator(delegator), vec!["delegator".to_owned(), delegator.to_string()]),
+        (
+            Ask::Sender { address: gateway, claimant: Some(orchestrator) },
+            vec!["sender".to_owned(), gateway.to_string(), orchestrator.to_string()],
+        ),
+        (Ask::ServiceUri(orchestrator), vec!["service-uri".to_owned(), orchestrator.to_string()]),
+    ];
+    let proofs = touched(&stage, &asks.iter().map(|(ask, _)| ask.clone()).collect::<Vec<_>>());
+
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    // L1 is as high as the chain that the contracts lived on, so that they live in the same round.
+    let history = proofs.header.number * 13 / 12 + 40;
+    let config = Config { history, pace: Pace::Manual { behind: 40 }, ..Config::default() };
+    let devnet = runtime.block_on(Devnet::start(config)).unwrap();
+    let (mut words, mut bytes) = (0, 0);
+    for (account, slots) in &proofs.keys {
+        let code = stage.anvil.code(*account);
+        bytes += code.len();
+        if !code.is_empty() {
+            devnet.with(|world| world.l2.set_code(*account, code));
+        }
+        for slot in slots {
+            words += 1;
+            devnet.set_storage(*account, *slot, proofs.storage(*account, *slot).unwrap());
+        }
+    }
+    devnet.advance_slots(36);
+
+    let dir = tempfile::tempdir().unwrap();
+    let network = dir.path().join("network.json");
+    std::fs::write(&network, describe(&devnet, &stage).to_string()).unwrap();
+    let mut compared = 0;
+    for (_, what) in &asks {
+        let mut args = vec!["read", "--cross-check"];
+        args.extend(what.iter().map(String::as_str));
+        let output = chain(&dir.path().join("state"), &network, &args);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{args:?}: {said}");
+        let read: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(read["agrees"], true, "{args:?}: {read:#}");
+        compared += read["cross_check"]["compared"].as_array().unwrap().len();
+    }
+    println!(
+        "{} reads, {compared} values by slots and by bytecode, over {words} words and {bytes} bytes of code",
+        asks.len()
+    );
+
+    // Placeholders answer nothing, and the program says that rather than that all is well.
+    let mut placeholders = describe(&devnet, &stage);
+    placeholders["contracts"] = json!(devnet.contracts);
+    std::fs::write(&network, placeholders.to_string()).unwrap();
+    let output = chain(&dir.path().join("state"), &network, &["read", "--cross-check", "pool"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("placeholders"), "{said}");
+    runtime.block_on(devnet.stop());
+}
