@@ -12,6 +12,7 @@ pub mod amount;
 pub mod certificate;
 pub mod chain;
 pub mod earnings;
+pub mod economics;
 pub mod hash;
 pub mod inflation;
 pub mod journal;
@@ -31,6 +32,7 @@ pub mod stream;
 pub mod tickets;
 pub mod ticks;
 pub mod votes;
+pub mod written;
 
 pub use amount::{Lpt, Wei};
 pub use certificate::{Certificate, SignedCertificate};
