@@ -16,6 +16,7 @@ mod config;
 mod demo;
 mod devnet;
 mod doctor;
+mod economics;
 mod explain;
 mod node;
 mod peers;
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     Devnet(devnet::Args),
     /// Follows Ethereum and Arbitrum by proofs, and reads Livepeer's state without trusting any provider
     Chain(chain::Args),
+    /// Says what inflation, supply and stake come to, rounds ahead
+    #[command(subcommand)]
+    Economics(economics::Command),
     /// Checks what this machine has and lacks
     Doctor(NodeArgs),
     /// Looks at the configuration
@@ -115,6 +119,7 @@ impl Cli {
             Command::Demo(args) => demo::run(args, json).await,
             Command::Devnet(args) => devnet::run(args, json).await,
             Command::Chain(args) => chain::run(args, json).await,
+            Command::Economics(command) => economics::run(command, json).await,
             Command::Doctor(args) => doctor::run(&args, json).await,
             Command::Config(command) => config::run(&command, json),
             // Handled before any runtime exists.

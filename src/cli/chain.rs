@@ -19,6 +19,7 @@ use crate::cli::terminal::StatusLine;
 use crate::config::chain::ChainArgs;
 
 mod copy;
+pub(super) mod open;
 mod proof;
 mod read;
 mod session;

@@ -1,0 +1,63 @@
+//! The chain for other commands: a client that has reached the head and L2 state, read from until it is stopped.
+
+use lightclient::livepeer::{Ask, Hint, Read};
+use lightclient::proven::Anchor;
+use lightclient::sync::LightClient;
+
+pub(in crate::cli) use super::session::PeerArgs;
+use super::session::Session;
+use super::{ANCHOR_WITHIN, anchored, show, synced};
+use crate::chain::plan;
+use crate::cli::Failure;
+use crate::config::chain::{Chain, ChainArgs};
+
+/// A client at the head.
+pub(in crate::cli) struct Opened {
+    session: Session,
+    /// What was configured.
+    pub(in crate::cli) chain: Chain,
+    known: std::sync::Mutex<String>,
+}
+
+impl Opened {
+    /// Follows the chain to its head, showing how far it is.
+    pub(in crate::cli) async fn new(
+        args: &ChainArgs,
+        peers: &PeerArgs,
+        quiet: bool,
+    ) -> Result<Self, Failure> {
+        let chain = crate::config::chain(args)?;
+        let plan = plan(&chain, peers.peer.is_empty()).await?;
+        let session = synced(plan, peers, None, quiet).await?;
+        anchored(&session.client, ANCHOR_WITHIN).await;
+        Ok(Self { session, chain, known: std::sync::Mutex::default() })
+    }
+
+    /// The client.
+    pub(in crate::cli) const fn client(&self) -> &LightClient {
+        &self.session.client
+    }
+
+    /// Reads something of Livepeer's, proven.
+    pub(in crate::cli) async fn read(&self, ask: &Ask) -> Result<Read, Failure> {
+        let read = self.client().livepeer(self.chain.accept, ask, &Hint::default()).await?;
+        self.note(&read.anchor);
+        Ok(read.value)
+    }
+
+    /// Remembers how something was known.
+    pub(in crate::cli) fn note(&self, anchor: &Anchor) {
+        let said = show::anchor(anchor, self.client().now_ms() / 1000);
+        *self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = said;
+    }
+
+    /// How the last value is known, in words.
+    pub(in crate::cli) fn known(&self) -> String {
+        self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Returns when nothing is being written any more.
+    pub(in crate::cli) async fn stop(self) {
+        self.session.stop().await;
+    }
+}
