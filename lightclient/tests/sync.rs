@@ -436,6 +436,19 @@ async fn what_was_verified_is_served_and_another_client_needs_nobody_else() {
     assert_eq!(finalized(&client), FINALIZED);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_restarted_client_still_serves_the_periods_that_it_went_through() {
+    let (chain, folder) = (Chain::captured(), tempfile::tempdir().unwrap());
+    let kept = || Config { data_dir: Some(folder.path().to_owned()), ..config(&chain, NOW) };
+    let first = start(kept(), &[&Replay::honest("rest", &chain)]);
+    synced(&first).await;
+    first.stop().await;
+    let relay = start(kept(), &[]);
+    let newcomer = LightClient::start(config(&chain, NOW), vec![Arc::new(Peer(relay))]).unwrap();
+    synced(&newcomer).await;
+    assert_eq!(finalized(&newcomer), FINALIZED, "from the first checkpoint through every period");
+}
+
 /// A light client as another one's only source.
 #[derive(Debug)]
 struct Peer(LightClient);

@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use alloy_primitives::B256;
 use thiserror::Error;
 
-use super::format::{FormatError, MAX_FILE, Saved};
+use super::format::{FormatError, MAX_FILE, Saved, decode_updates, encode_updates};
 
 const MAIN: &str = "light.state";
 const SPARE: &str = "light.state.spare";
 const TEMPORARY: &str = "light.state.tmp";
+const UPDATES: &str = "light.updates";
 const LOCK: &str = "light.lock";
 /// Bytes of a process's number in the lock.
 const MAX_PID: u64 = 16;
@@ -124,6 +125,30 @@ impl Disk {
         self.replace(MAIN, &bytes)?;
         self.promised = offered;
         Ok(())
+    }
+
+    /// Keeps bootstraps and updates for whoever asks for older ones than the state needs, each as its owner encodes it, oldest first.
+    ///
+    /// # Errors
+    /// The operating system's reason.
+    pub fn save_updates(&mut self, updates: &[Vec<u8>]) -> Result<(), StoreError> {
+        self.replace(UPDATES, &encode_updates(self.chain, updates))
+    }
+
+    /// The updates kept. None where their file is missing or damaged: nothing rests on them, and the next ones replace it.
+    #[must_use]
+    pub fn updates(&self) -> Vec<Vec<u8>> {
+        let path = self.folder.join(UPDATES);
+        let mut bytes = Vec::new();
+        let Ok(file) = File::open(&path) else { return Vec::new() };
+        let read = file.take(MAX_FILE as u64 + 1024).read_to_end(&mut bytes);
+        let updates = read
+            .map_err(|error| error.to_string())
+            .and_then(|_| decode_updates(self.chain, &bytes).map_err(|why| why.to_string()));
+        updates.unwrap_or_else(|why| {
+            tracing::warn!(path = %path.display(), why, "no updates for others");
+            Vec::new()
+        })
     }
 
     /// The directory.
@@ -281,6 +306,18 @@ mod tests {
         assert!(matches!(disk.save(&at(8)), Err(StoreError::Older { offered: 8, promised: 16 })));
         drop(disk);
         assert_eq!(open(folder.path()).saved, Some(at(16)));
+    }
+
+    #[test]
+    fn damaged_updates_are_none_and_harm_nothing_else() {
+        let folder = with(&[8]);
+        let mut disk = open(folder.path()).disk;
+        disk.save_updates(&[vec![1; 100], vec![2; 100]]).unwrap();
+        assert_eq!(disk.updates(), [vec![1; 100], vec![2; 100]]);
+        fs::write(folder.path().join(UPDATES), b"LMUPDAT\n torn").unwrap();
+        assert!(disk.updates().is_empty());
+        drop(disk);
+        assert_eq!(open(folder.path()).saved, Some(at(8)));
     }
 
     #[test]

@@ -21,7 +21,13 @@ const MAX_PINS: usize = 64;
 /// One pin as its maker encodes it.
 const MAX_PIN: usize = 128;
 
+/// Bootstraps, and updates one a period, kept for others.
+const MAX_UPDATES: usize = 32;
+/// One update as its maker encodes it: 27 KB of mainnet's as SSZ.
+const MAX_UPDATE: usize = 64 << 10;
+
 const MAGIC: &[u8; 8] = b"LMLIGHT\n";
+const UPDATES_MAGIC: &[u8; 8] = b"LMUPDAT\n";
 const VERSION: u16 = 1;
 const HEAD: usize = 8 + 2 + 32 + 4;
 const CHECKSUM: usize = 32;
@@ -107,7 +113,7 @@ impl Saved {
         }
         put_list(&mut body, newest(&self.assertions, MAX_ASSERTIONS));
         put_list(&mut body, newest(&self.pins, MAX_PINS));
-        seal(chain, &body)
+        seal(MAGIC, chain, &body)
     }
 
     /// Reads what [`Self::encode`] wrote for the same chain.
@@ -115,7 +121,7 @@ impl Saved {
     /// # Errors
     /// [`FormatError`], which says what is wrong with the file and what to do.
     pub fn decode(chain: B256, bytes: &[u8]) -> Result<Self, FormatError> {
-        let mut body = Reader(open(chain, bytes)?);
+        let mut body = Reader(open(MAGIC, chain, bytes)?);
         let consensus = body.bytes(MAX_FILE, "consensus store")?.to_vec();
         let newest_signed = body.u64("newest signed slot")?;
         let roots = usize::from(body.u16("number of finalized roots")?);
@@ -141,6 +147,22 @@ impl Saved {
     }
 }
 
+/// Bootstraps and updates that were verified and others may want, each as its owner encodes it, oldest first: the bytes to write. What is
+/// beyond the bounds is left out.
+pub(super) fn encode_updates(chain: B256, updates: &[Vec<u8>]) -> Vec<u8> {
+    let mut body = Vec::new();
+    let fitting: Vec<Vec<u8>> = updates.iter().filter(|update| update.len() <= MAX_UPDATE).cloned().collect();
+    put_list(&mut body, newest(&fitting, MAX_UPDATES));
+    seal(UPDATES_MAGIC, chain, &body)
+}
+
+/// Reads what [`encode_updates`] wrote for the same chain.
+pub(super) fn decode_updates(chain: B256, bytes: &[u8]) -> Result<Vec<Vec<u8>>, FormatError> {
+    let mut body = Reader(open(UPDATES_MAGIC, chain, bytes)?);
+    let updates = body.list(MAX_UPDATES, MAX_UPDATE, "list of updates")?;
+    if body.0.is_empty() { Ok(updates) } else { Err(FormatError::Part { part: "end" }) }
+}
+
 fn newest<T>(all: &[T], most: usize) -> &[T] {
     &all[all.len().saturating_sub(most)..]
 }
@@ -155,9 +177,9 @@ fn put_list(out: &mut Vec<u8>, list: &[Vec<u8>]) {
     list.iter().for_each(|bytes| put_bytes(out, bytes));
 }
 
-fn seal(chain: B256, body: &[u8]) -> Vec<u8> {
+fn seal(magic: &[u8; 8], chain: B256, body: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(HEAD + body.len() + CHECKSUM);
-    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(magic);
     out.extend_from_slice(&VERSION.to_be_bytes());
     out.extend_from_slice(chain.as_slice());
     put_bytes(&mut out, body);
@@ -168,12 +190,12 @@ fn seal(chain: B256, body: &[u8]) -> Vec<u8> {
 
 /// The body, once magic, version, chain, length and checksum are right, in this order: the first that is
 /// wrong is the most telling.
-fn open(chain: B256, bytes: &[u8]) -> Result<&[u8], FormatError> {
+fn open<'a>(magic: &[u8; 8], chain: B256, bytes: &'a [u8]) -> Result<&'a [u8], FormatError> {
     let torn = |want| FormatError::Torn { have: bytes.len(), want };
-    if !bytes.starts_with(&MAGIC[..bytes.len().min(MAGIC.len())]) {
+    if !bytes.starts_with(&magic[..bytes.len().min(magic.len())]) {
         return Err(FormatError::Magic);
     }
-    let mut head = Reader(bytes.get(MAGIC.len()..).ok_or_else(|| torn(HEAD + CHECKSUM))?);
+    let mut head = Reader(bytes.get(magic.len()..).ok_or_else(|| torn(HEAD + CHECKSUM))?);
     let found = head.u16("version").map_err(|_| torn(HEAD + CHECKSUM))?;
     if found != VERSION {
         return Err(FormatError::Version { found });
@@ -265,6 +287,15 @@ mod tests {
     }
 
     #[test]
+    fn updates_come_back_the_newest_of_them_and_no_state_is_taken_for_updates() {
+        let updates: Vec<Vec<u8>> = (0..40u8).map(|n| vec![n; 27_000]).collect();
+        let bytes = encode_updates(CHAIN, &updates);
+        assert_eq!(decode_updates(CHAIN, &bytes).unwrap(), updates[8..]);
+        assert!((0..bytes.len()).step_by(97).all(|cut| decode_updates(CHAIN, &bytes[..cut]).is_err()));
+        assert_eq!(decode_updates(CHAIN, &some().encode(CHAIN)), Err(FormatError::Magic));
+    }
+
+    #[test]
     fn every_cut_and_every_flipped_bit_is_noticed() {
         let bytes = some().encode(CHAIN);
         for cut in 0..bytes.len() {
@@ -300,7 +331,8 @@ mod tests {
         #[test]
         fn no_body_makes_the_reader_panic_or_allocate_by_claims(body in proptest::collection::vec(any::<u8>(), 0..400)) {
             // Sealed correctly, so that the body itself is reached.
-            let _ = Saved::decode(CHAIN, &seal(CHAIN, &body));
+            let _ = Saved::decode(CHAIN, &seal(MAGIC, CHAIN, &body));
+            let _ = decode_updates(CHAIN, &seal(UPDATES_MAGIC, CHAIN, &body));
         }
     }
 }

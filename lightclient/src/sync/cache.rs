@@ -8,6 +8,7 @@ use alloy_primitives::{B256, Bytes};
 
 use crate::exec::ProofBundle;
 use crate::exec::bundle::MAX_BUNDLE;
+use crate::source::wire::{decode_answer, decode_ask, encode_answer, encode_ask};
 use crate::source::{Answer, Ask};
 use crate::state::{Keys, ProvenState};
 
@@ -115,6 +116,31 @@ impl Cache {
             | Ask::Assertions { .. }
             | Ask::Members { .. }
             | Ask::Call { .. } => None,
+        }
+    }
+
+    /// What newcomers begin with, bootstraps and updates, as it is kept on disk: oldest first.
+    pub(super) fn for_newcomers(&self) -> Vec<Vec<u8>> {
+        let encoded = |(ask, answer): &(Ask, Answer)| {
+            let (ask, answer) = (encode_ask(ask).ok()?, encode_answer(answer).ok()?);
+            Some([&[u8::try_from(ask.len()).ok()?], ask.as_slice(), answer.as_slice()].concat())
+        };
+        let old_first = |shelf: &Shelf| shelf.items.iter().rev().filter_map(encoded).collect::<Vec<_>>();
+        [old_first(&self.bootstraps), old_first(&self.updates)].concat()
+    }
+
+    /// Takes back what [`Self::for_newcomers`] gave; what cannot be read is left out. Whoever is served verifies it again.
+    pub(super) fn put_kept(&mut self, kept: &[Vec<u8>]) {
+        for bytes in kept {
+            let Some((length, rest)) = bytes.split_first() else { continue };
+            let Some((ask, answer)) = rest.split_at_checked(usize::from(*length)) else { continue };
+            match (decode_ask(ask), decode_answer(answer)) {
+                (Ok(ask @ Ask::Update { .. }), Ok(answer @ Answer::Update(_)))
+                | (Ok(ask @ Ask::Bootstrap { .. }), Ok(answer @ Answer::Bootstrap(_))) => {
+                    self.put(ask, answer)
+                }
+                _ => {}
+            }
         }
     }
 

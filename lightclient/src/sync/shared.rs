@@ -165,6 +165,9 @@ impl Shared {
         }
         if advanced {
             self.publish(&item);
+            if matches!(item, Item::Update(_) | Item::Bootstrap { .. }) {
+                self.save_for_newcomers().await;
+            }
         }
         advanced
     }
@@ -209,6 +212,15 @@ impl Shared {
                 self.clear("store");
             }
             Err(error) => self.raise(Alarm::Save(error)),
+        }
+    }
+
+    /// Writes what newcomers begin with, so that a restart does not leave them without it.
+    async fn save_for_newcomers(&self) {
+        let (disk, updates) = (Arc::clone(&self.disk), self.cache().for_newcomers());
+        let write = move || lock(&disk).as_mut().map_or(Ok(()), |disk| disk.save_updates(&updates));
+        if let Ok(Err(error)) = spawn_blocking(write).await {
+            self.raise(Alarm::Save(error.to_string()));
         }
     }
 

@@ -43,6 +43,10 @@ impl Shared {
             Some(origin) => Some(origin),
             None => begin(&config, &mut core, now_ms, &mut alarms)?,
         };
+        let mut cache = Cache::new();
+        if let Some(opened) = &opened {
+            cache.put_kept(&opened.disk.updates());
+        }
         let pinned = saved.as_ref().map_or(&[][..], |saved| &saved.pins);
         let finalized = core.finalized().map_or(0, Header::slot);
         let assertions = saved.as_ref().map_or(&[][..], |saved| &saved.assertions);
@@ -53,7 +57,7 @@ impl Shared {
             phase: watch::Sender::new(core.phase(now_ms)),
             finalized: watch::Sender::new(finalized),
             core: Arc::new(Mutex::new(core)),
-            cache: Mutex::new(Cache::new()),
+            cache: Mutex::new(cache),
             disk: Arc::new(Mutex::new(opened.map(|opened| opened.disk))),
             origin: Mutex::new(origin),
             alarms: Mutex::new(alarms),
