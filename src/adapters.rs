@@ -4,4 +4,5 @@ pub(crate) mod chain;
 pub(crate) mod local;
 pub(crate) mod mesh;
 pub(crate) mod serve;
+pub(crate) mod watcher;
 pub(crate) mod worker;

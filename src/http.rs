@@ -4,6 +4,7 @@
 //! through [`NodeView`], and pushed segments into [`crate::ingest::push`]. Decides nothing; holds no stream.
 
 mod api;
+pub(crate) mod chain;
 mod dashboard;
 mod events;
 mod playback;
@@ -27,6 +28,7 @@ use actors::publisher::Library;
 use protocol::StreamId;
 use tokio::sync::broadcast;
 
+use self::chain::ChainState;
 use self::events::Events;
 use self::state::State;
 use crate::ingest::push::Push;
@@ -52,6 +54,10 @@ pub(crate) trait NodeView: Send + Sync + fmt::Debug + 'static {
     fn subscribe_traces(&self) -> broadcast::Receiver<Arc<SegmentTrace>>;
     /// Metrics in Prometheus' text format.
     fn metrics(&self) -> String;
+    /// What it knows of the chain; none where it follows none.
+    fn chain(&self) -> Option<ChainState> {
+        None
+    }
     /// Whether the node can do its work; the reason when it cannot.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use actors::chain_watcher::ChainView;
 use actors::dispatcher::trace::{SegmentTrace, TraceOutcome};
 use actors::publisher::PublisherMetrics;
 use actors::transcoder::actor::Load;
@@ -12,6 +13,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+
+mod chain;
+
+use chain::ChainFigures;
 
 /// Upper bounds of the latency histogram's buckets, seconds: fine below a segment's length, coarse above.
 const LATENCY: [f64; 12] = [0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0];
@@ -27,6 +32,7 @@ pub(crate) struct Metrics {
 
 #[derive(Debug)]
 struct Figures {
+    chain: ChainFigures,
     sessions: Gauge,
     emerged: Counter,
     appeared: Counter,
@@ -58,6 +64,7 @@ struct Outcome {
 impl Default for Figures {
     fn default() -> Self {
         Self {
+            chain: ChainFigures::default(),
             sessions: Gauge::default(),
             emerged: Counter::default(),
             appeared: Counter::default(),
@@ -132,6 +139,11 @@ impl Metrics {
         *last = now;
     }
 
+    /// Takes over what is known of the chain at `now_ms` (Unix milliseconds).
+    pub(crate) fn chain(&self, view: &ChainView, now_ms: u64) {
+        self.figures.chain.set(view, now_ms);
+    }
+
     /// Everything as text, with what is only known at this instant.
     pub(crate) fn text(&self, streams: usize, nodes: usize, orchestrators: usize) -> String {
         let gauge = |gauge: &Gauge, n: usize| gauge.set(i64::try_from(n).unwrap_or(i64::MAX));
@@ -199,6 +211,7 @@ impl Figures {
             self.mil_pixels.clone(),
         );
 
+        self.chain.register(registry);
         let ours = registry.sub_registry_with_prefix("livemesh");
         ours.register("hedges", "Second sends of a segment because the first was late", self.hedges.clone());
         ours.register("asks", "Sends of segments to orchestrators", self.asks.clone());

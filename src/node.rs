@@ -8,11 +8,14 @@ use std::time::Duration;
 use actix::{Addr, Recipient};
 use actix_web::dev::ServerHandle;
 use actors::budget::{self, Budget};
+use actors::chain_watcher::ChainView;
+use actors::chain_watcher::actor::ChainWatcher;
 use actors::clock::Clock;
 use actors::dispatcher::actor::SharedScores;
 use actors::dispatcher::log::TraceLog;
 use actors::ingest::{self, Ingest};
 use actors::ports::SharedWorker;
+use actors::ports::chain::SharedChain;
 use actors::publisher::Library;
 use actors::supervise::{Group, Policy, Slot};
 use actors::transcoder::actor::{Load, Transcoder};
@@ -33,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::mesh::{MeshAdapter, Own, keep_warm};
 use crate::adapters::serve::serve;
+use crate::adapters::watcher;
 use crate::adapters::worker::WorkerAdapter;
 use crate::cli::Failure;
 use crate::config::Config;
@@ -158,8 +162,12 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         tokio::spawn(count(metrics.clone(), traces.clone(), load_seen.clone())),
     ];
 
+    let mut chain_view = None;
     if let (Some(chain), Some(visitors)) = (&config.chain, visitors) {
         let client = follow(chain).await?;
+        let group = group("chain", &fatal);
+        chain_view = Some((client.config().spec.name.clone(), watch_chain(&group, chain, &client, clock)));
+        groups.push(group);
         tasks.extend(crate::adapters::chain::relay(&client, &control, visitors));
     }
 
@@ -173,6 +181,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         scores: Arc::clone(&scores),
         load: load_seen.clone(),
         metrics: metrics.clone(),
+        chain: chain_view,
     };
     let rtmp_stop = CancellationToken::new();
     let mut ingest = None;
@@ -330,6 +339,23 @@ fn group(name: &str, fatal: &watch::Sender<Option<String>>) -> Group {
 async fn follow(chain: &Chain) -> Result<LightClient, Failure> {
     let plan = crate::chain::plan(chain, true).await?;
     Ok(LightClient::start(plan.config, plan.sources)?)
+}
+
+/// Starts the chain watcher; what it knows is in what comes back.
+fn watch_chain(
+    group: &Group,
+    chain: &Chain,
+    client: &LightClient,
+    clock: Clock,
+) -> watch::Receiver<ChainView> {
+    let (view, seen) = watch::channel(ChainView::default());
+    let view = Arc::new(view);
+    let rules = watcher::rules(chain, client);
+    let port: SharedChain = Arc::new(watcher::ChainAdapter::new(client.clone(), chain.accept));
+    group.keep("chain watcher", move || {
+        ChainWatcher::new(rules.clone(), Arc::clone(&port), None, clock, Arc::clone(&view))
+    });
+    seen
 }
 
 async fn start_control(

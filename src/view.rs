@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
+use actors::chain_watcher::ChainView;
 use actors::clock::Clock;
 use actors::dispatcher::actor::SharedScores;
 use actors::dispatcher::log::TraceLog;
@@ -18,6 +19,7 @@ use tokio::sync::{broadcast, watch};
 use crate::adapters::mesh::MeshAdapter;
 use crate::config::Config;
 use crate::http::NodeView;
+use crate::http::chain::ChainState;
 use crate::http::state::{Link, Mesh, MeshNode, Node, Quantiles, State, Stream};
 use crate::metrics::Metrics;
 
@@ -33,6 +35,8 @@ pub(crate) struct View {
     pub(crate) scores: SharedScores,
     pub(crate) load: watch::Receiver<Load>,
     pub(crate) metrics: Metrics,
+    /// What is known of the chain, and the network's name; none where none is followed.
+    pub(crate) chain: Option<(String, watch::Receiver<ChainView>)>,
 }
 
 impl std::fmt::Debug for View {
@@ -158,7 +162,15 @@ impl NodeView for View {
     fn metrics(&self) -> String {
         let streams = self.library.streams().iter().filter(|s| s.state == StreamState::Live).count();
         let roster = self.control.roster();
+        if let Some((_, chain)) = &self.chain {
+            self.metrics.chain(&chain.borrow(), self.now_ms());
+        }
         self.metrics.text(streams, roster.records.len(), roster.orchestrators().count())
+    }
+
+    fn chain(&self) -> Option<ChainState> {
+        let (network, chain) = self.chain.as_ref()?;
+        Some(ChainState::of(network, &chain.borrow(), self.now_ms()))
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -168,6 +180,10 @@ impl NodeView for View {
 }
 
 impl View {
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.clock.now().as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn mesh_is_empty(&self) -> bool {
         self.control.roster().orchestrators().next().is_none()
     }

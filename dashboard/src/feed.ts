@@ -1,12 +1,14 @@
-// The node's event stream. In: `state` and `segment` events. Out: checked values, and whether the line is up. Reconnects by
+// The node's event stream. In: `state`, `chain` and `segment` events. Out: checked values, and whether the line is up. Reconnects by
 // itself, with growing pauses, also when the line is open but silent.
 
+import { readChain, type Chain } from "./chain/wire";
 import { readState, readTrace, type State, type Trace } from "./wire";
 
 export type Line = "connecting" | "open" | "lost";
 
 export interface FeedHandlers {
   state(state: State): void;
+  chain(chain: Chain): void;
   trace(trace: Trace): void;
   line(line: Line): void;
 }
@@ -33,6 +35,17 @@ export async function history(stream: string): Promise<Trace[]> {
   }
 }
 
+/** What the node knows of the chain at this instant; nothing when it follows none or does not answer. */
+export async function chainNow(): Promise<Chain | null> {
+  try {
+    const answer = await fetch("./api/v1/chain");
+    const text = answer.ok ? await answer.text() : "";
+    return text && text.length <= MAX_EVENT_CHARS ? readChain(JSON.parse(text)) : null;
+  } catch {
+    return null; // The events will tell.
+  }
+}
+
 /** Follows `/api/v1/events` for as long as the page lives. */
 export function follow(handlers: FeedHandlers): void {
   let pause = FIRST_PAUSE_MS;
@@ -50,6 +63,7 @@ export function follow(handlers: FeedHandlers): void {
         handlers.state(readState(value));
       }),
     );
+    source.addEventListener("chain", (event) => receive(event, (value) => handlers.chain(readChain(value))));
     source.addEventListener("segment", (event) => receive(event, (value) => handlers.trace(readTrace(value))));
     source.addEventListener("error", again);
   };

@@ -23,6 +23,20 @@ export function bytes(n: number): string {
   return `${(n / 1_000_000).toFixed(1)} MB`;
 }
 
+/** A share in parts per million, as a percentage. */
+export function percent(ppm: number | null, digits = 1): string {
+  return ppm === null ? "–" : `${(ppm / 10_000).toFixed(digits)} %`;
+}
+
+/** LPT of base units, with as many digits as a person reads: `1.43 M`, `12,300`, `0.52`. */
+export function lpt(units: bigint | null): string {
+  if (units === null) return "–";
+  const tokens = Number(units / 10n ** 12n) / 1e6;
+  if (tokens >= 1e6) return `${(tokens / 1e6).toFixed(2)} M`;
+  if (tokens >= 1000) return Math.round(tokens).toLocaleString("en");
+  return tokens.toFixed(tokens >= 10 || tokens === 0 ? 0 : 2);
+}
+
 /** A length of time as a person says it: `42 s`, `3 min`, `2 h 10 min`, `5 d 3 h`. */
 export function span(totalSeconds: number): string {
   const s = Math.max(0, Math.floor(totalSeconds));

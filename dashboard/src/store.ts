@@ -1,6 +1,7 @@
 // What the page knows: the last state, the last traces, which stream is looked at. Views subscribe and never write, except
 // for the choice of the stream. Knows no element of the page.
 
+import type { Chain } from "./chain/wire";
 import type { Line } from "./feed";
 import type { MeshNode, State, StreamInfo, Trace } from "./wire";
 
@@ -12,6 +13,7 @@ const PEER_COLOURS = 8;
 
 interface Listeners {
   state: ((state: State) => void)[];
+  chain: ((chain: Chain, before: Chain | null) => void)[];
   trace: ((trace: Trace, before: Trace | undefined) => void)[];
   selected: ((stream: string | null) => void)[];
   line: ((line: Line) => void)[];
@@ -19,6 +21,7 @@ interface Listeners {
 
 export class Store {
   state: State | null = null;
+  chain: Chain | null = null;
   line: Line = "connecting";
   selected: string | null = null;
   /** This machine's clock minus the node's, at most; milliseconds. */
@@ -27,7 +30,7 @@ export class Store {
   private chosen = false;
   private readonly traces = new Map<string, Map<number, Trace>>();
   private readonly colours = new Map<string, number>();
-  private readonly listeners: Listeners = { state: [], trace: [], selected: [], line: [] };
+  private readonly listeners: Listeners = { state: [], chain: [], trace: [], selected: [], line: [] };
 
   on<K extends keyof Listeners>(kind: K, listener: Listeners[K][number]): void {
     (this.listeners[kind] as (typeof listener)[]).push(listener);
@@ -45,6 +48,12 @@ export class Store {
     busiest.map((node) => node.key).sort().forEach((key) => this.colour(key));
     this.listeners.state.forEach((tell) => tell(state));
     this.keepSelection(state.streams);
+  }
+
+  setChain(chain: Chain): void {
+    const before = this.chain;
+    this.chain = chain;
+    this.listeners.chain.forEach((tell) => tell(chain, before));
   }
 
   addTrace(trace: Trace): void {

@@ -115,12 +115,12 @@ const MAX_LINKS = 1024;
 const MAX_ASKS = 12;
 const MAX_RUNGS = 16;
 
-type Fields = Record<string, unknown>;
+export type Fields = Record<string, unknown>;
 
-const fields = (value: unknown): Fields =>
+export const fields = (value: unknown): Fields =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
 
-const list = <T>(value: unknown, max: number, one: (item: Fields) => T): T[] =>
+export const list = <T>(value: unknown, max: number, one: (item: Fields) => T): T[] =>
   Array.isArray(value) ? value.slice(0, max).map((item) => one(fields(item))) : [];
 
 /** Text without control characters and without the marks that turn the direction of writing. */
@@ -130,8 +130,8 @@ export function clean(value: unknown, max = 80): string {
   return plain.length > max ? `${plain.slice(0, max - 1)}…` : plain;
 }
 
-const number = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
-const count = (value: unknown): number => Math.max(0, number(value) ?? 0);
+export const number = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
+export const count = (value: unknown): number => Math.max(0, number(value) ?? 0);
 const roles = (value: unknown): Role[] =>
   Array.isArray(value) ? value.slice(0, 6).map((role) => clean(role, 16)).filter(Boolean) : [];
 

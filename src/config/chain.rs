@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use alloy_primitives::Address;
 use clap::Args;
 use lightclient::proven::Accept;
 use lightclient::sync::{Checkpoint, MAX_AGE};
@@ -40,6 +41,10 @@ pub(crate) struct Chain {
     /// How much proof is enough.
     #[serde(serialize_with = "accepted")]
     pub(crate) accept: Accept,
+    /// This node's own orchestrator: its staking address.
+    pub(crate) orchestrator: Option<Address>,
+    /// Senders and orchestrators whose leaving is an alarm.
+    pub(crate) watch: Vec<Address>,
     /// Where the light client keeps its state.
     pub(crate) data_dir: PathBuf,
 }
@@ -118,6 +123,8 @@ pub(crate) struct ChainFile {
     l2: Option<Vec<String>>,
     max_checkpoint_age_days: Option<u64>,
     accept: Option<String>,
+    orchestrator: Option<Address>,
+    watch: Option<Vec<Address>>,
 }
 
 impl ChainArgs {
@@ -148,6 +155,8 @@ impl ChainArgs {
             max_checkpoint_age: days.map_or(MAX_AGE, |days| Duration::from_secs(days * 24 * 3600)),
             accept: accept
                 .map_or(Ok(Accept::Pending { l1_blocks: PENDING_BLOCKS }), |text| read_accept(&text))?,
+            orchestrator: file.orchestrator,
+            watch: file.watch.unwrap_or_default(),
             data_dir: data_dir.join("chain"),
         })
     }

@@ -14,6 +14,7 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
     app.service(
         web::scope("/api/v1")
             .route("/state", web::get().to(state))
+            .route("/chain", web::get().to(chain))
             .route("/events", web::get().to(follow))
             .route("/streams/{stream}/explain", web::get().to(explain))
             .route("/openapi.json", web::get().to(openapi))
@@ -26,6 +27,13 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
 
 async fn state(site: web::Data<Site>) -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(site.view.state())
+}
+
+async fn chain(site: web::Data<Site>) -> HttpResponse {
+    match site.view.chain() {
+        Some(chain) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(chain),
+        None => refuse(HttpResponse::NotFound(), "this node follows no chain: give it a [chain] section"),
+    }
 }
 
 async fn explain(stream: web::Path<String>, site: web::Data<Site>) -> HttpResponse {

@@ -1,4 +1,4 @@
-//! Server-sent events: `state` each second and when it changes, `segment` for every step of every segment.
+//! Server-sent events: `state` each second and when it changes, `chain` when it changes and every five seconds, `segment` for every step of every segment.
 //!
 //! One task makes each event once for all followers. A follower that does not keep up is dropped; its browser reconnects.
 
@@ -15,6 +15,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::NodeView;
+use super::chain::ChainState;
 use super::state::State;
 
 /// Followers at a time: pages that are open.
@@ -23,6 +24,8 @@ pub(crate) const FOLLOWERS: usize = 64;
 const LOOK: Duration = Duration::from_millis(250);
 /// How often it is sent even so.
 const BEAT: Duration = Duration::from_secs(1);
+/// How often the chain is told even so: its ages count by themselves.
+const CHAIN_BEAT: Duration = Duration::from_secs(5);
 /// Events that wait for a slow follower: some seconds of a busy node.
 const BACKLOG: usize = 256;
 
@@ -94,12 +97,14 @@ async fn make(view: Arc<dyn NodeView>, feed: broadcast::WeakSender<Bytes>) {
     let (mut traces, mut looks) = (view.subscribe_traces(), interval(LOOK));
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let (mut last, mut sent) = (String::new(), Instant::now());
+    let (mut last_chain, mut sent_chain) = (String::new(), Instant::now());
     loop {
         tokio::select! {
             _ = looks.tick() => {
                 let Some(feed) = feed.upgrade() else { return };
                 if feed.receiver_count() == 0 {
                     last.clear();
+                    last_chain.clear();
                     continue;
                 }
                 let state = view.state();
@@ -107,6 +112,13 @@ async fn make(view: Arc<dyn NodeView>, feed: broadcast::WeakSender<Bytes>) {
                 if shape != last || sent.elapsed() >= BEAT {
                     (last, sent) = (shape, Instant::now());
                     send(&feed, "state", &state);
+                }
+                if let Some(chain) = view.chain() {
+                    let shape = chain_shape(&chain);
+                    if shape != last_chain || sent_chain.elapsed() >= CHAIN_BEAT {
+                        (last_chain, sent_chain) = (shape, Instant::now());
+                        send(&feed, "chain", &chain);
+                    }
                 }
             }
             trace = traces.recv() => match (trace, feed.upgrade()) {
@@ -124,6 +136,14 @@ fn send(feed: &broadcast::Sender<Bytes>, name: &str, value: &impl serde::Seriali
         Ok(json) => drop(feed.send(format!("event: {name}\ndata: {json}\n\n").into())),
         Err(e) => tracing::error!("a {name} event cannot be written: {e}"),
     }
+}
+
+/// What of the chain is worth telling at once: a newer block, alarms coming and going, duties.
+fn chain_shape(chain: &ChainState) -> String {
+    let known = chain.known.as_ref().map(|known| known.l2_block);
+    let alarms: Vec<_> = chain.alarms.iter().map(|alarm| (&alarm.kind, alarm.since_unix_ms)).collect();
+    let duty = chain.duties.last().map(|note| (note.round, &note.outcome, note.at_ms));
+    format!("{known:?} {alarms:?} {duty:?}")
 }
 
 /// What of a state is worth telling at once: streams and their progress, nodes coming and going.
