@@ -13,6 +13,7 @@ use crate::cli::Failure;
 
 mod bare;
 mod chain;
+mod http;
 mod memory;
 mod tries;
 
@@ -32,6 +33,9 @@ pub(crate) struct Args {
     /// Follows the chain in this folder and says what memory that took; started by the benchmark
     #[arg(long, value_name = "FOLDER", hide = true)]
     memory_of: Option<PathBuf>,
+    /// Follows the network that this file describes, over HTTP, and says what memory that took; started by the benchmark
+    #[arg(long, value_name = "FILE", hide = true)]
+    memory_over_http: Option<PathBuf>,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,6 +45,8 @@ struct Report {
     storage_proof_us: f64,
     catch_up_13_periods_ms: f64,
     rss_added_mb: f64,
+    /// With sources over HTTP and everything else that a running client has.
+    rss_added_http_mb: f64,
 }
 
 /// Figures for people, which the report leaves out.
@@ -62,8 +68,13 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
         println!("{}", memory::follow(&folder)?);
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(network) = args.memory_over_http {
+        println!("{}", http::follow(network).await?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let measured = tokio::task::spawn_blocking(move || measure(args.runs).map_err(|why| why.to_string()));
-    let (report, beside) = measured.await??;
+    let (mut report, beside) = measured.await??;
+    report.rss_added_http_mb = rounded(http::memory().await?);
     if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
@@ -90,6 +101,7 @@ fn measure(runs: u32) -> Result<(Report, Beside), Failure> {
         storage_proof_us: rounded(one.as_secs_f64() * 1e6),
         catch_up_13_periods_ms: rounded(catch_up.as_secs_f64() * 1e3),
         rss_added_mb: rounded(memory::of(&chain, &pool)?),
+        rss_added_http_mb: f64::NAN,
     };
     let beside = Beside {
         finality_us: finality[0].as_secs_f64() * 1e6,
@@ -192,4 +204,5 @@ fn print(report: &Report, beside: &Beside) {
         report.catch_up_13_periods_ms, beside.catch_up_bytes
     );
     println!("memory added               {:.1} MB  {}", report.rss_added_mb, goal(report.rss_added_mb, 15.0));
+    println!("  with sources over HTTP   {:.1} MB", report.rss_added_http_mb);
 }

@@ -91,7 +91,10 @@ pub enum CheckpointError {
     #[error("checkpoint: {0}")]
     Clock(#[from] ClockBehind),
     /// Nothing was compiled in.
-    #[error("this program was built without a checkpoint for {network}: give one, as 0xROOT or 0xROOT@SLOT")]
+    #[error(
+        "this program was built without a checkpoint for {network}: give one (--checkpoint), as 0xROOT or 0xROOT@SLOT. A beacon node that \
+         you trust names it at /eth/v1/beacon/headers/finalized; compare the root with a second place that you trust"
+    )]
     NoneBuiltIn {
         /// The network.
         network: String,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alloy_primitives::{Address, keccak256};
 use fixtures::devnet::{Config as DevnetConfig, Devnet, Pace};
 use lightclient::livepeer::{self, Hint};
 use lightclient::proven::Accept;
@@ -96,28 +97,43 @@ async fn a_node_with_one_peer_and_a_checkpoint_alone_reaches_proven_livepeer_sta
     devnet.stop().await;
 }
 
+/// Reads the pool with a client of its own. Gives its members and how many questions L2's server answered for that.
+async fn counted(devnet: &Devnet) -> (Vec<Address>, u64) {
+    let client = node(devnet, all_of(devnet), Vec::new()).await.client;
+    client.wait_anchored().await.unwrap();
+    drop(client.l2(PENDING).await.unwrap());
+    let answers = || {
+        let sources = client.status().sources;
+        let l2 = sources.iter().filter(|source| devnet.l2_url.contains(&*source.name));
+        l2.map(|source| source.health.answers).sum::<u64>()
+    };
+    let before = answers();
+    let read = client.livepeer(PENDING, &livepeer::Ask::Pool, &Hint::default()).await.unwrap();
+    let livepeer::Read::Pool(pool) = read.value else { panic!() };
+    (pool.members.iter().map(|member| member.address).collect(), answers() - before)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pool_of_a_hundred_is_one_hint_and_one_batch_of_proofs() {
     let settings = fixtures::devnet::Settings { orchestrators: 100, ..Default::default() };
     let devnet = DevnetConfig { settings, pace: Pace::Manual { behind: 40 }, ..DevnetConfig::default() };
     let devnet = Devnet::start(devnet).await.unwrap();
-    let client = node(&devnet, all_of(&devnet), Vec::new()).await.client;
-    client.wait_anchored().await.unwrap();
-    let answers = || {
-        let sources = client.status().sources;
-        sources
-            .iter()
-            .filter(|source| devnet.l2_url.contains(&*source.name))
-            .map(|source| source.health.answers)
-            .sum::<u64>()
+    let (members, without) = counted(&devnet).await;
+    // Those who came, one who went again, and one who never was there.
+    let event = |name: &str, who: Address| fixtures::devnet::chain::Log {
+        address: devnet.contracts.bonding_manager,
+        topics: vec![keccak256(name), who.into_word()],
+        data: vec![0; 32].into(),
     };
-    let accept = Accept::Pending { l1_blocks: 0 };
-    drop(client.l2(accept).await.unwrap());
-    let (before, started) = (answers(), std::time::Instant::now());
-    let read = client.livepeer(accept, &livepeer::Ask::Pool, &Hint::default()).await.unwrap();
-    let (asked, took) = (answers() - before, started.elapsed());
-    let livepeer::Read::Pool(pool) = read.value else { panic!() };
-    println!("{} members in {asked} questions, {} ms in all", pool.members.len(), took.as_millis());
-    assert_eq!((pool.members.len(), asked), (100, 2), "{:#?}", client.status());
+    devnet.with(|world| {
+        let came = members.iter().copied().chain([Address::repeat_byte(1), Address::repeat_byte(2)]);
+        came.for_each(|who| world.l2.chain.log(event("TranscoderActivated(address,uint256)", who)));
+        world.l2.chain.log(event("TranscoderDeactivated(address,uint256)", Address::repeat_byte(1)));
+    });
+    devnet.advance_slots(36);
+    let (again, with) = counted(&devnet).await;
+    println!("a pool of {}: {without} questions without events to go by, {with} with", again.len());
+    assert_eq!((again.len(), with), (100, 2));
+    assert_eq!(again, members);
     devnet.stop().await;
 }

@@ -45,9 +45,7 @@ fn ask(folder: &Path) -> Result<f64, Failure> {
 
 /// Follows the chain in a folder. Gives the megabytes that this process grew by at most.
 pub(super) fn follow(folder: &Path) -> Result<f64, Failure> {
-    // The peak so far is forgotten where the kernel lets us; where not, it only adds to the figure.
-    let _ = fs::write("/proc/self/clear_refs", "5");
-    let before = kilobytes("VmRSS:")?;
+    let grown = Growth::begin()?;
     let spec = chain::spec();
     let bootstrap = Bootstrap::decode_ssz(&spec, FORK, &fs::read(folder.join("bootstrap"))?)?;
     let mut store = chain::start(&spec, &bootstrap)?;
@@ -65,9 +63,26 @@ pub(super) fn follow(folder: &Path) -> Result<f64, Failure> {
     let bundle = ProofBundle::decode(&fs::read(folder.join("bundle"))?)?;
     let root = fs::read(folder.join("root"))?.as_slice().try_into()?;
     let state = bundle.verify(root)?;
-    let grown = kilobytes("VmHWM:")?.saturating_sub(before);
+    let grown = grown.megabytes()?;
     drop((store, state));
-    Ok(grown as f64 / 1024.0)
+    Ok(grown)
+}
+
+/// By how much this process grows at most from now on.
+pub(super) struct Growth {
+    before: u64,
+}
+
+impl Growth {
+    pub(super) fn begin() -> Result<Self, Failure> {
+        // The peak so far is forgotten where the kernel lets us; where not, it only adds to the figure.
+        let _ = fs::write("/proc/self/clear_refs", "5");
+        Ok(Self { before: kilobytes("VmRSS:")? })
+    }
+
+    pub(super) fn megabytes(&self) -> Result<f64, Failure> {
+        Ok(kilobytes("VmHWM:")?.saturating_sub(self.before) as f64 / 1024.0)
+    }
 }
 
 fn kilobytes(name: &str) -> Result<u64, Failure> {
