@@ -20,7 +20,10 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("livemesh-lightclient", &["livemesh-protocol"]),
     ("livemesh-ledger", &["livemesh-protocol"]),
     ("livemesh-wallet", &["livemesh-protocol", "livemesh-ledger"]),
-    ("livemesh-fixtures", &["livemesh-protocol", "livemesh-media", "livemesh-p2p", "livemesh-lightclient"]),
+    (
+        "livemesh-fixtures",
+        &["livemesh-protocol", "livemesh-media", "livemesh-p2p", "livemesh-lightclient", "livemesh-ledger"],
+    ),
     (
         "livemesh",
         &[
