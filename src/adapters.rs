@@ -1,5 +1,6 @@
 //! Joins what never names each other: the actors' ports over the mesh and over the worker processes.
 
+pub(crate) mod admission;
 pub(crate) mod chain;
 pub(crate) mod local;
 pub(crate) mod mesh;

@@ -20,6 +20,7 @@ mod economics;
 mod explain;
 mod node;
 mod peers;
+mod stake;
 mod terminal;
 mod transcode;
 
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     /// Says what inflation, supply and stake come to, rounds ahead
     #[command(subcommand)]
     Economics(economics::Command),
+    /// What an orchestrator does with its stake
+    #[command(subcommand)]
+    Stake(stake::Command),
     /// Checks what this machine has and lacks
     Doctor(NodeArgs),
     /// Looks at the configuration
@@ -120,6 +124,7 @@ impl Cli {
             Command::Devnet(args) => devnet::run(args, json).await,
             Command::Chain(args) => chain::run(args, json).await,
             Command::Economics(command) => economics::run(command, json).await,
+            Command::Stake(command) => stake::run(&command, json),
             Command::Doctor(args) => doctor::run(&args, json).await,
             Command::Config(command) => config::run(&command, json),
             // Handled before any runtime exists.

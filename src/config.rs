@@ -48,6 +48,8 @@ pub(crate) struct Config {
     pub(crate) orchestrator: Orchestrator,
     /// What viewers get.
     pub(crate) broadcast: Broadcast,
+    /// Where the staker's certificate is, unless in the data directory.
+    pub(crate) certificate: Option<PathBuf>,
     /// Chains that are followed; only where the file has such a section.
     pub(crate) chain: Option<Chain>,
 }
@@ -149,9 +151,13 @@ pub(crate) struct NodeArgs {
     /// Name of the network
     #[arg(long, env = "LIVEMESH_NETWORK")]
     pub(crate) network: Option<String>,
-    /// Works with orchestrators without proven stake. So far the only way: stake is not checked yet
+    /// Works with orchestrators without proven stake: for devnets, tests and nodes that follow no chain
     #[arg(long, env = "LIVEMESH_ALLOW_UNSTAKED")]
     pub(crate) allow_unstaked: bool,
+    /// The staker's certificate for this node, made by livemesh stake certify [default: certificate.json in the data
+    /// directory, if it is there]
+    #[arg(long, env = "LIVEMESH_CERTIFICATE", value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
     /// Address of playback, push, API and dashboard [default: 127.0.0.1:8935]
     #[arg(long, env = "LIVEMESH_HTTP", value_name = "ADDR")]
     pub(crate) http: Option<SocketAddr>,
@@ -259,6 +265,7 @@ struct IngestFile {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OrchestratorFile {
+    certificate: Option<PathBuf>,
     capacity: Option<u32>,
     price_wei: Option<u64>,
     price_pixels: Option<u64>,
@@ -298,10 +305,7 @@ impl NodeArgs {
     }
 
     fn read(&self) -> Result<(PathBuf, File), ConfigError> {
-        let data_dir = match &self.data_dir {
-            Some(dir) => dir.clone(),
-            None => default_data_dir()?,
-        };
+        let data_dir = self.data_dir()?;
         let default_file = data_dir.join("livemesh.toml");
         let file = match &self.config {
             Some(path) => read_file(path)?,
@@ -309,6 +313,11 @@ impl NodeArgs {
             None => File::default(),
         };
         Ok((data_dir, file))
+    }
+
+    /// The data directory.
+    pub(crate) fn data_dir(&self) -> Result<PathBuf, ConfigError> {
+        self.data_dir.clone().map_or_else(default_data_dir, Ok)
     }
 
     /// The file that [`Self::resolve`] reads, if there is one.
@@ -346,6 +355,7 @@ impl NodeArgs {
         let chain = file.chain.map(|chain| ChainArgs::default().merge(&data_dir, chain)).transpose()?;
         Ok(Config {
             chain,
+            certificate: self.certificate.clone().or(file.orchestrator.certificate),
             name: self.name.clone().or(file.name).unwrap_or_else(host_name),
             data_dir,
             roles: Roles {

@@ -22,18 +22,20 @@ use actors::transcoder::actor::{Load, Transcoder};
 use actors::transcoder::messages::Take;
 use actors::verifier::actor::Verifier;
 use actors::{dispatcher, transcoder};
+use ed25519_dalek::SigningKey;
 use lightclient::sync::LightClient;
 use media::transcode::Capabilities;
 use media::worker::{WorkerConfig, Workers};
 use p2p::media::{Fallback, MediaConfig, MediaEndpoint};
 use p2p::{Control, ControlConfig, Identity, RecordDraft};
-use protocol::Ticks;
 use protocol::record::{Roles, Work};
+use protocol::{SignedCertificate, Ticks};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::admission::{self, Door, RevocationFile};
 use crate::adapters::mesh::{MeshAdapter, Own, keep_warm};
 use crate::adapters::serve::serve;
 use crate::adapters::watcher;
@@ -103,24 +105,37 @@ pub(crate) struct Node {
 
 /// Starts everything that `config` asks for.
 pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
-    if !config.mesh.allow_unstaked {
+    if config.chain.is_none() && !config.mesh.allow_unstaked {
         return Err(
-            "stake is not checked yet, so this node must be told to work without it: give --allow-unstaked \
-                    (or mesh.allow_unstaked = true)"
+            "this node follows no chain, so it cannot tell who has stake: put a [chain] section into its \
+                    configuration (see livemesh chain --help), or give --allow-unstaked to work with anybody"
                 .into(),
         );
     }
     let config = Arc::new(config);
     let key = keys::load_or_create(&config.data_dir)?;
     let identity = Identity::from_signing_key(key.clone());
+    let receipts = keys::receipt_key(&config.data_dir, &key)?;
     let clock = Clock::new();
+    let plan = match &config.chain {
+        Some(chain) => Some(crate::chain::plan(chain, true).await?),
+        None => None,
+    };
+    let chain_id = plan.as_ref().and_then(|plan| plan.config.contracts.as_ref()).map(|c| c.chain_id);
+    let certificate = certificate(&config, &key, &receipts, chain_id, clock)?;
     let (fatal, fatal_seen) = watch::channel(None);
 
     let (door, visitors) = config.chain.is_some().then(p2p::proofs::door).unzip();
-    let control = start_control(&config, identity.clone(), door).await?;
+    let control = start_control(&config, identity.clone(), door, chain_id).await?;
     let media = MediaEndpoint::bind(&identity, config.mesh.media, MediaConfig::default())?;
     let fallback = Fallback::new(control.streams(), &MediaConfig::default())?;
-    let mesh = Arc::new(MeshAdapter::new(control.clone(), media.clone(), fallback.clone())?);
+    let (standings, standings_seen) = watch::channel(Arc::default());
+    let admitted = Door {
+        standings: config.chain.is_some().then_some(standings_seen),
+        allow_unstaked: config.mesh.allow_unstaked,
+    };
+    let mesh =
+        Arc::new(MeshAdapter::new(control.clone(), media.clone(), fallback.clone(), admitted.clone())?);
     let workers = Arc::new(start_workers(&config).await?);
     let found = workers.probe().await?;
 
@@ -143,8 +158,9 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
             capacity: config.orchestrator.capacity,
             price: config.orchestrator.price,
         };
+        let signing = receipts.clone();
         let slot = group.keep("transcoder", move || {
-            Transcoder::new(admission, worker.clone(), key.clone(), load.clone())
+            Transcoder::new(admission, worker.clone(), signing.clone(), load.clone())
         });
         groups.push(group);
         slot
@@ -157,17 +173,28 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
             found,
             control.clone(),
             media.local_addr()?,
+            certificate,
             load_seen.clone(),
         )),
         tokio::spawn(count(metrics.clone(), traces.clone(), load_seen.clone())),
     ];
 
     let mut chain_view = None;
-    if let (Some(chain), Some(visitors)) = (&config.chain, visitors) {
-        let client = follow(chain).await?;
+    if let (Some(chain), Some(plan), Some(visitors)) = (&config.chain, plan, visitors) {
+        // Its tasks end with the last handle, which its relay holds.
+        let client = LightClient::start(plan.config, plan.sources)?;
         let group = group("chain", &fatal);
-        chain_view = Some((client.config().spec.name.clone(), watch_chain(&group, chain, &client, clock)));
+        let view = watch_chain(&group, chain, &client, clock);
+        chain_view = Some((client.config().spec.name.clone(), view.clone()));
         groups.push(group);
+        let keeper = admission::Keeper {
+            control: control.clone(),
+            view,
+            revocations: RevocationFile::open(&config.data_dir)?,
+            block_ms: client.config().spec.slot_ms,
+            clock,
+        };
+        tasks.push(tokio::spawn(admission::keep(keeper, standings)));
         tasks.extend(crate::adapters::chain::relay(&client, &control, visitors));
     }
 
@@ -176,6 +203,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         clock,
         control: control.clone(),
         mesh: Arc::clone(&mesh),
+        admitted,
         library: library.clone(),
         traces: traces.clone(),
         scores: Arc::clone(&scores),
@@ -191,7 +219,8 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
     if config.roles.broadcaster {
         if let Some(transcoder) = take {
             let (price, capacity) = (config.orchestrator.price, config.orchestrator.capacity);
-            mesh.include(Own { transcoder, price, capacity, load: load_seen });
+            let receipt_key = keys::public(&receipts);
+            mesh.include(Own { transcoder, price, capacity, receipt_key, load: load_seen });
         }
         tasks.push(tokio::spawn(keep_warm(Arc::clone(&mesh), Arc::clone(&scores))));
         tasks.push(tokio::spawn(score_file.clone().save_often(Arc::clone(&scores))));
@@ -335,10 +364,31 @@ fn group(name: &str, fatal: &watch::Sender<Option<String>>) -> Group {
     })
 }
 
-/// Starts the light client; its tasks end with the last handle, which its relay holds.
-async fn follow(chain: &Chain) -> Result<LightClient, Failure> {
-    let plan = crate::chain::plan(chain, true).await?;
-    Ok(LightClient::start(plan.config, plan.sources)?)
+/// What the staker says of this node; without it, or after its end, only those who do not ask for stake work with it.
+fn certificate(
+    config: &Config,
+    node: &SigningKey,
+    receipts: &SigningKey,
+    chain_id: Option<u64>,
+    clock: Clock,
+) -> Result<Option<SignedCertificate>, Failure> {
+    let (node, receipts) = (keys::public(node), keys::public(receipts));
+    let given = config.certificate.as_deref();
+    let found = keys::certificate(&config.data_dir, given, node, receipts, chain_id)?;
+    match &found {
+        Some(signed) if signed.certificate.not_after <= clock.now().as_secs() => {
+            tracing::warn!(
+                "the staker's certificate has ended: make another one with livemesh stake certify"
+            );
+        }
+        None if config.roles.orchestrator && config.chain.is_some() => {
+            tracing::warn!(
+                "no certificate: who asks for stake gives this node no work. livemesh stake certify makes one"
+            );
+        }
+        Some(_) | None => {}
+    }
+    Ok(found)
 }
 
 /// Starts the chain watcher; what it knows is in what comes back.
@@ -362,6 +412,7 @@ async fn start_control(
     config: &Config,
     identity: Identity,
     proofs: Option<p2p::proofs::Door>,
+    chain_id: Option<u64>,
 ) -> Result<Control, Failure> {
     let bootstrap: Result<Vec<_>, Failure> =
         config.mesh.bootstrap.iter().map(|text| parse_bootstrap(text)).collect();
@@ -372,6 +423,7 @@ async fn start_control(
         bootstrap: bootstrap?,
         mdns: config.mesh.mdns,
         proofs,
+        chain_id,
         ..ControlConfig::new(config.mesh.network.clone())
     };
     let (control, task) = Control::start(control, identity).await?;
@@ -425,6 +477,7 @@ async fn announce(
     found: Capabilities,
     control: Control,
     media: SocketAddr,
+    certificate: Option<SignedCertificate>,
     mut load: watch::Receiver<Load>,
 ) {
     let roles = Roles {
@@ -444,7 +497,7 @@ async fn announce(
             backend: found.backend.clone(),
             encoder: found.core.clone().unwrap_or_default(),
         });
-        control.announce(RecordDraft { media: addrs.clone(), roles, work, certificate: None });
+        control.announce(RecordDraft { media: addrs.clone(), roles, work, certificate });
         tokio::time::sleep(LOAD_PERIOD).await;
         if load.wait_for(|load| load.in_work != in_work).await.is_err() {
             return;

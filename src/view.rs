@@ -16,6 +16,7 @@ use protocol::record::Roles;
 use protocol::{NodeRecord, PeerKey, PricePerPixel, StreamId};
 use tokio::sync::{broadcast, watch};
 
+use crate::adapters::admission::Door;
 use crate::adapters::mesh::MeshAdapter;
 use crate::config::Config;
 use crate::http::NodeView;
@@ -30,6 +31,8 @@ pub(crate) struct View {
     pub(crate) clock: Clock,
     pub(crate) control: Control,
     pub(crate) mesh: Arc<MeshAdapter>,
+    /// Whose stake admits them.
+    pub(crate) admitted: Door,
     pub(crate) library: Library,
     pub(crate) traces: TraceLog,
     pub(crate) scores: SharedScores,
@@ -87,6 +90,7 @@ impl View {
             backend: if roles.orchestrator { "cpu".into() } else { String::new() },
             score: 1.0,
             avoided_for_ms: None,
+            stake: self.admitted.told(me, self.now_ms()),
         }
     }
 
@@ -107,6 +111,7 @@ impl View {
             backend: work.map_or_else(String::new, |w| w.backend.clone()),
             score: scores.reliability(peer),
             avoided_for_ms: scores.avoided_for(peer, self.clock.now()).map(|d| d.as_millis() as u64),
+            stake: self.admitted.told(peer, self.now_ms()),
         }
     }
 

@@ -4,6 +4,7 @@
 //! thin actix shell. Requests go one way: ingest -> segmenter -> dispatcher -> {transcoder, mesh} -> verifier -> publisher.
 //! Knows no socket, no chain, no database: those come in through [`ports`].
 
+pub mod admission;
 pub mod budget;
 pub mod chain_watcher;
 pub mod clock;

@@ -9,6 +9,8 @@ use futures::stream::BoxStream;
 use protocol::{Declined, Failed, Ladder, Offer, PeerKey, PricePerPixel, Rendition, SignedReceipt};
 use tokio::sync::mpsc;
 
+use crate::admission::Stake;
+
 pub mod chain;
 
 /// An orchestrator that could be asked now: its record is signed, unexpired and admitted.
@@ -24,6 +26,10 @@ pub struct Candidate {
     pub load: u32,
     /// Measured round trip, milliseconds, where there is a connection.
     pub rtt_ms: Option<f64>,
+    /// The key that signs its receipts.
+    pub receipt_key: PeerKey,
+    /// Proven stake; none where stake is not asked for.
+    pub stake: Option<Stake>,
 }
 
 /// The mesh as the dispatcher sees it.

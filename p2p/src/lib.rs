@@ -14,7 +14,7 @@ pub mod swarm;
 pub mod wire;
 
 pub use identity::Identity;
-pub use libp2p::Multiaddr;
+pub use libp2p::{Multiaddr, PeerId};
 pub use roster::RosterView;
 pub use swarm::{Control, ControlConfig, ControlError, PeerStatus, Reachability, RecordDraft};
 pub use wire::{Refused, Signed, Verified};

@@ -1,4 +1,4 @@
-//! The mesh as the dispatcher sees it: the roster's orchestrators, asked over raw QUIC, over libp2p streams where there is no
+//! The mesh as the dispatcher sees it: the roster's orchestrators that are admitted, asked over raw QUIC, over libp2p streams where there is no
 //! direct path, or in this process when this node is one of them.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +15,7 @@ use p2p::media::{Answers, Fallback, Introducer, MediaEndpoint, MediaError};
 use protocol::{NodeRecord, Offer, PeerKey, PricePerPixel};
 use tokio::sync::watch;
 
+use super::admission::Door;
 use super::local;
 
 /// Orchestrators to which a connection is kept warm: enough for a choice, few enough for a home router.
@@ -27,6 +28,8 @@ pub(crate) struct MeshAdapter {
     fallback: Fallback,
     /// Meets others through NATs for as long as the mesh exists.
     _introducer: Introducer,
+    /// Who may be asked.
+    door: Door,
     own: Mutex<Option<Own>>,
 }
 
@@ -36,6 +39,7 @@ pub(crate) struct Own {
     pub(crate) transcoder: Recipient<Take>,
     pub(crate) price: PricePerPixel,
     pub(crate) capacity: u32,
+    pub(crate) receipt_key: PeerKey,
     pub(crate) load: watch::Receiver<Load>,
 }
 
@@ -54,9 +58,10 @@ impl MeshAdapter {
         control: Control,
         media: MediaEndpoint,
         fallback: Fallback,
+        door: Door,
     ) -> Result<Self, MediaError> {
         let introducer = Introducer::start(&control, &media)?;
-        Ok(Self { control, media, fallback, _introducer: introducer, own: Mutex::new(None) })
+        Ok(Self { control, media, fallback, _introducer: introducer, door, own: Mutex::new(None) })
     }
 
     /// Lets this node's own transcoder take part.
@@ -76,12 +81,18 @@ impl MeshAdapter {
 
     fn candidate(&self, record: &NodeRecord) -> Option<Candidate> {
         let work = record.work.as_ref().filter(|_| record.peer != self.control.me())?;
+        let stake = self.door.stake(record.peer);
+        if stake.is_none() && !self.door.allow_unstaked {
+            return None;
+        }
         Some(Candidate {
             peer: record.peer,
             price: work.price,
             capacity: work.capacity,
             load: work.load,
             rtt_ms: self.rtt_ms(record.peer),
+            receipt_key: record.receipt_key(),
+            stake,
         })
     }
 }
@@ -96,6 +107,8 @@ impl Mesh for MeshAdapter {
             capacity: own.capacity,
             load: own.load.borrow().in_work,
             rtt_ms: Some(0.0),
+            receipt_key: own.receipt_key,
+            stake: None,
         }));
         all
     }
@@ -174,6 +187,7 @@ fn translate(error: MediaError) -> MeshFault {
 /// Keeps connections to orchestrators warm, and forgives those that come back as a new process. Runs until the mesh ends.
 pub(crate) async fn keep_warm(mesh: Arc<MeshAdapter>, scores: SharedScores) {
     let mut roster = mesh.control.watch();
+    let mut door = mesh.door.clone();
     let mut warm: Vec<Arc<NodeRecord>> = Vec::new();
     loop {
         let view = Arc::clone(&roster.borrow_and_update());
@@ -181,6 +195,7 @@ pub(crate) async fn keep_warm(mesh: Arc<MeshAdapter>, scores: SharedScores) {
         let wanted: Vec<Arc<NodeRecord>> = view
             .orchestrators()
             .filter(|r| r.peer != me && !r.media.is_empty())
+            .filter(|r| door.allow_unstaked || door.stake(r.peer).is_some())
             .take(WARM)
             .cloned()
             .collect();
@@ -195,8 +210,9 @@ pub(crate) async fn keep_warm(mesh: Arc<MeshAdapter>, scores: SharedScores) {
             mesh.media.forget(gone.peer);
         }
         warm = wanted;
-        if roster.changed().await.is_err() {
-            return;
+        tokio::select! {
+            changed = roster.changed() => if changed.is_err() { return },
+            () = door.changed() => {}
         }
     }
 }

@@ -7,6 +7,7 @@ use actors::dispatcher::trace::{Ask, SegmentTrace, TraceOutcome};
 
 use crate::cli::Failure;
 use crate::cli::api::{self, Api};
+use crate::http::state::{MeshNode, State};
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {
@@ -27,8 +28,17 @@ pub(crate) async fn run(args: &Args, json: bool) -> Result<ExitCode, Failure> {
         println!("{}", serde_json::to_string_pretty(last)?);
     } else {
         last.iter().for_each(print);
+        let state: State = api.get("/api/v1/state").await?;
+        state.mesh.nodes.iter().filter(|node| !node.is_self).for_each(print_refused);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Who is never asked, for want of proven stake.
+fn print_refused(node: &MeshNode) {
+    if let Some(stake) = node.stake.as_ref().filter(|stake| !stake.admitted) {
+        println!("{} is not asked: {}", &node.key[..node.key.len().min(8)], stake.words);
+    }
 }
 
 fn print(trace: &SegmentTrace) {

@@ -32,6 +32,9 @@ pub(crate) async fn run(args: &ApiArgs, json: bool) -> Result<ExitCode, Failure>
             node.price,
             node.score,
         );
+        if let Some(stake) = &node.stake {
+            println!("{:<18} {}: {}", "", if stake.admitted { "stake" } else { "not asked" }, stake.words);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,5 +1,6 @@
 //! What `/api/v1/state` says: the node, its streams, the mesh as it sees it. Read by the dashboard and `livemesh peers`.
 
+use actors::admission::Told;
 use actors::publisher::{RenditionInfo, SourceStats, StreamInfo, StreamState};
 use protocol::StreamId;
 use serde::{Deserialize, Serialize};
@@ -133,6 +134,9 @@ pub(crate) struct MeshNode {
     pub score: f64,
     /// How long it is avoided from now on.
     pub avoided_for_ms: Option<u64>,
+    /// Whether proven stake admits it, and why; none of those who do not transcode and where no chain is followed.
+    #[serde(default)]
+    pub stake: Option<Told>,
 }
 
 /// Work of one node for another.

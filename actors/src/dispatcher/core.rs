@@ -313,7 +313,7 @@ impl Core {
         let Some(job) = self.asks.get(&ask).and_then(|seq| self.jobs.get_mut(seq)) else { return Vec::new() };
         let agrees = job.agrees(ask, receipt);
         let Some(live) = job.live.get_mut(&ask) else { return Vec::new() };
-        live.receipted = agrees && receipt.verify(live.peer).is_ok();
+        live.receipted = agrees && receipt.verify(live.signer).is_ok();
         if !live.receipted {
             let fault = MeshFault::Protocol("its receipt does not agree with what it sent".into());
             return self.on_fault(world, ask, &fault);

@@ -39,6 +39,8 @@ pub(super) struct Job {
 #[derive(Debug)]
 pub(super) struct LiveAsk {
     pub(super) peer: PeerKey,
+    /// The key that signs its receipts.
+    pub(super) signer: PeerKey,
     pub(super) asked: Duration,
     pub(super) last_sign: Duration,
     hedge_at: Duration,
@@ -145,6 +147,7 @@ impl Job {
         self.live.values_mut().for_each(|earlier| earlier.relieved = true);
         let live = LiveAsk {
             peer: candidate.peer,
+            signer: candidate.receipt_key,
             asked: now,
             // The first sign needs a round trip more than the following ones.
             last_sign: now + rtt * 3,

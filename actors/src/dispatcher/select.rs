@@ -1,13 +1,22 @@
-//! Chooses whom to ask: two candidates are drawn at random, weighted by price, reliability and free places; the one that is
-//! expected to be done sooner gets the segment. Two choices keep load even without anybody coordinating it.
+//! Chooses whom to ask: two candidates are drawn at random, weighted by stake, price, reliability and free places; the one that
+//! is expected to be done sooner gets the segment. Two choices keep load even without anybody coordinating it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
+
+use alloy_primitives::{Address, U256};
 
 use protocol::{PeerKey, PricePerPixel};
 use rand::Rng;
 
 use super::score::Scoreboard;
 use crate::ports::Candidate;
+
+/// Stake counts up to so many times the median of all candidates' stakes: beyond that, it says how rich somebody is and not how
+/// much there is to lose.
+const STAKE_CAP: f64 = 3.0;
+/// Least weight of stake, as of a price: so small a stake still gets a try, or nothing would ever be measured of it.
+const LEAST_SHARE: f64 = 0.05;
 
 /// What a choice may look at.
 #[derive(Debug)]
@@ -52,7 +61,9 @@ impl Choice<'_> {
 
     fn two_choices(&self, rng: &mut impl Rng, from: &[&Candidate]) -> Option<Chosen> {
         let cheapest = from.iter().map(|c| c.price).min()?;
-        let weights: Vec<f64> = from.iter().map(|c| self.weight(c, cheapest)).collect();
+        let median = self.median_stake();
+        let weights: Vec<f64> =
+            from.iter().map(|c| self.weight(c, cheapest) * weight_of_stake(c, median)).collect();
         let first = draw(rng, &weights)?;
         let mut rest = weights;
         rest[first] = 0.0;
@@ -76,6 +87,16 @@ impl Choice<'_> {
         Some(Chosen { candidate: (*best).clone(), why })
     }
 
+    /// The median stake of those who have any, each staker counted once. Of all candidates, so that it does not depend on who
+    /// is busy.
+    fn median_stake(&self) -> Option<f64> {
+        let stakes = self.candidates.iter().filter_map(|c| c.stake.as_ref());
+        let of_stakers: BTreeMap<Address, U256> = stakes.map(|s| (s.staker, s.amount.0)).collect();
+        let mut sorted: Vec<U256> = of_stakers.into_values().collect();
+        sorted.sort_unstable();
+        sorted.get(sorted.len() / 2).map(|stake| f64::from(*stake))
+    }
+
     fn weight(&self, c: &Candidate, cheapest: PricePerPixel) -> f64 {
         let price =
             if c.price.wei == 0 { 1.0 } else { (cheapest.as_f64() / c.price.as_f64()).clamp(0.05, 1.0) };
@@ -94,8 +115,25 @@ impl Choice<'_> {
 
     fn describe(&self, c: &Candidate) -> String {
         let used = self.scores.in_flight(c.peer);
-        format!("{} ({:.2} s, {}/{} in work here, {})", name(c), self.cost(c), used, c.capacity, c.price)
+        let stake = c.stake.as_ref().map_or_else(String::new, |stake| format!(", {}", lpt(stake.amount.0)));
+        let cost = self.cost(c);
+        format!("{} ({cost:.2} s, {used}/{} in work here, {}{stake})", name(c), c.capacity, c.price)
     }
+}
+
+/// Its part of its staker's capped stake over the median; 1 for one without stake, where that is admitted.
+fn weight_of_stake(c: &Candidate, median: Option<f64>) -> f64 {
+    let (Some(stake), Some(median)) = (&c.stake, median) else { return 1.0 };
+    if median <= 0.0 {
+        return 1.0;
+    }
+    let capped = (f64::from(stake.amount.0) / median).min(STAKE_CAP);
+    (capped / f64::from(stake.shared_by.max(1))).max(LEAST_SHARE)
+}
+
+/// Whole LPT, for people.
+fn lpt(units: U256) -> String {
+    format!("{} LPT", units / U256::from(10u64.pow(18)))
 }
 
 fn name(c: &Candidate) -> String {
@@ -120,6 +158,7 @@ fn draw(rng: &mut impl Rng, weights: &[f64]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::admission::Stake;
     use crate::dispatcher::score::Blame;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
@@ -128,7 +167,24 @@ mod tests {
 
     fn candidate(id: u8) -> Candidate {
         let price = PricePerPixel { wei: 100, pixels: 1 };
-        Candidate { peer: PeerKey([id; 32]), price, capacity: 4, load: 0, rtt_ms: Some(1.0) }
+        let peer = PeerKey([id; 32]);
+        Candidate { peer, price, capacity: 4, load: 0, rtt_ms: Some(1.0), receipt_key: peer, stake: None }
+    }
+
+    /// One with a stake of so many LPT, which it shares with nobody.
+    fn staked(id: u8, lpt: u64) -> Candidate {
+        shared(id, id, lpt, 1)
+    }
+
+    fn shared(id: u8, staker: u8, lpt: u64, shared_by: u32) -> Candidate {
+        let amount = protocol::Lpt(U256::from(lpt) * U256::from(10u64.pow(18)));
+        let stake = Stake { staker: Address::repeat_byte(staker), amount, shared_by };
+        Candidate { stake: Some(stake), ..candidate(id) }
+    }
+
+    /// Shares of the segments in percent, when all are equally fast.
+    fn percent(candidates: &[Candidate]) -> Vec<usize> {
+        shares(candidates, &Scoreboard::default(), None).iter().map(|n| n * 100 / 3000).collect()
     }
 
     fn shares(candidates: &[Candidate], scores: &Scoreboard, max_price: Option<PricePerPixel>) -> Vec<usize> {
@@ -157,6 +213,63 @@ mod tests {
         assert!(count[1] * 3 < count[0] + count[2], "{count:?}");
         let count = shares(&candidates, &Scoreboard::default(), Some(PricePerPixel { wei: 500, pixels: 1 }));
         assert_eq!(count[1], 0);
+    }
+
+    #[test]
+    fn who_has_more_stake_gets_more_of_the_work() {
+        let share = percent(&[staked(0, 1000), staked(1, 2000), staked(2, 1000), staked(3, 500)]);
+        assert!(share[1] > share[0] && share[0] > share[3], "{share:?}");
+        // Of the first draws, which decide among equals: 1000, 2000, 1000 and 500 of 4500.
+        for (got, due) in share.iter().zip([22, 44, 22, 11]) {
+            assert!(got.abs_diff(due) <= 4, "{share:?}");
+        }
+    }
+
+    #[test]
+    fn a_whale_gets_no_more_than_one_with_three_times_the_median() {
+        let pool = |first| {
+            let mut pool = vec![staked(0, first)];
+            pool.extend((1..10).map(|id| staked(id, 1000)));
+            percent(&pool)
+        };
+        let (whale, three) = (pool(100_000), pool(3000));
+        assert_eq!(whale, three);
+        assert!(whale[0].abs_diff(25) <= 3, "3 of 12 parts: {whale:?}");
+    }
+
+    #[test]
+    fn a_stake_that_several_nodes_share_counts_once() {
+        let mut pool: Vec<Candidate> = (0..4).map(|id| shared(id, 0, 100_000, 4)).collect();
+        pool.extend((4..13).map(|id| staked(id, 1000)));
+        let share = percent(&pool);
+        let of_whale: usize = share[..4].iter().sum();
+        assert!(of_whale.abs_diff(25) <= 4, "as if it were one: {share:?}");
+    }
+
+    #[test]
+    fn price_counts_among_the_staked_too() {
+        let mut candidates = [staked(0, 1000), staked(1, 1000), staked(2, 1000)];
+        candidates[1].price.wei = 1000;
+        let share = percent(&candidates);
+        assert!(share[1] * 3 < share[0], "{share:?}");
+    }
+
+    #[test]
+    fn what_was_measured_outweighs_stake() {
+        let mut scores = Scoreboard::default();
+        for _ in 0..40 {
+            scores.succeeded(PeerKey([0; 32]), SECOND, SECOND * 2, SECOND);
+            for good in 1..4 {
+                scores.succeeded(PeerKey([good; 32]), SECOND, SECOND / 4, SECOND);
+            }
+        }
+        let pool = [staked(0, 3000), staked(1, 1000), staked(2, 1000), staked(3, 1000)];
+        let count = shares(&pool, &scores, None);
+        assert_eq!(count[0], 0, "slow: it loses to every other one that is drawn with it: {count:?}");
+        for _ in 0..3 {
+            scores.failed(PeerKey([1; 32]), SECOND, Blame::Misbehaviour);
+        }
+        assert_eq!(shares(&pool, &scores, None)[1], 0, "it cheated");
     }
 
     #[test]

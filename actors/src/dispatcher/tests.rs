@@ -96,6 +96,8 @@ impl Lab {
                 capacity: 4,
                 load: 0,
                 rtt_ms: Some(1.0),
+                receipt_key: peer(n),
+                stake: None,
             })
             .collect();
         let mut world =

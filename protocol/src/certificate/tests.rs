@@ -87,6 +87,22 @@ fn the_request_to_a_wallet_names_every_field_in_the_order_that_is_hashed() {
 }
 
 #[test]
+fn a_request_is_read_as_it_was_written_and_no_other() {
+    let request = typed_data::request(&certificate(), CHAIN);
+    assert_eq!(typed_data::read(&request), Ok((certificate(), CHAIN)));
+    for (at, other) in [("/message/roles", "orchestrator"), ("/domain/name", "otherwise")] {
+        let mut changed = request.clone();
+        *changed.pointer_mut(at).unwrap() = other.into();
+        let read = typed_data::read(&changed).map(|(read, _)| read);
+        assert!(read.is_err() || read != Ok(certificate()), "{at}");
+    }
+    let mut more = request;
+    more["message"]["gift"] = "all".into();
+    assert!(typed_data::read(&more).is_err());
+    assert!(typed_data::read(&serde_json::Value::Null).is_err());
+}
+
+#[test]
 fn a_staker_vouches_for_a_node_on_one_chain() {
     assert_eq!(signed().verify(CHAIN), Ok(()));
     assert!(matches!(signed().verify(CHAIN + 1), Err(BadCertificate::Foreign { .. })));

@@ -8,6 +8,8 @@ use alloy_primitives::{B256, keccak256};
 use serde_json::{Value, json};
 
 use super::Certificate;
+use crate::PeerKey;
+use crate::record::Roles;
 
 /// The application, in every domain.
 pub const NAME: &str = "livemesh";
@@ -77,4 +79,43 @@ fn fields(encoded: &str) -> Vec<Value> {
     let field =
         |member: &str| member.split_once(' ').map(|(kind, name)| json!({ "name": name, "type": kind }));
     members.split(',').filter_map(field).collect()
+}
+
+/// A request that is not one that [`request`] writes.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}: this is no request for a staking certificate as livemesh stake certify writes it")]
+pub struct BadRequest(String);
+
+/// Reads what [`request`] wrote: the certificate and its chain. Anything else in it is refused, because it would be signed too.
+///
+/// # Errors
+/// [`BadRequest`] says what is wrong.
+pub fn read(value: &Value) -> Result<(Certificate, u64), BadRequest> {
+    let bad = |what: &str| BadRequest(format!("{what} is missing or malformed"));
+    let text = |name: &str| value["message"][name].as_str().ok_or_else(|| bad(name));
+    let number = |name: &str| text(name)?.parse::<u64>().map_err(|_| bad(name));
+    let key = |name: &str| {
+        let hex = text(name)?.strip_prefix("0x").ok_or_else(|| bad(name))?;
+        hex.parse::<PeerKey>().map_err(|_| bad(name))
+    };
+    let chain_id = value["domain"]["chainId"].as_u64().ok_or_else(|| bad("chainId"))?;
+    let names: Vec<&str> = text("roles")?.split(", ").collect();
+    let certificate = Certificate {
+        staker: text("staker")?.parse().map_err(|_| bad("staker"))?,
+        peer: key("peer")?,
+        receipt_key: key("receiptKey")?,
+        roles: Roles {
+            broadcaster: names.contains(&"broadcaster"),
+            orchestrator: names.contains(&"orchestrator"),
+            verifier: names.contains(&"verifier"),
+        },
+        not_before: number("notBefore")?,
+        not_after: number("notAfter")?,
+        revocation: number("revocation")?,
+    };
+    if request(&certificate, chain_id) == *value {
+        Ok((certificate, chain_id))
+    } else {
+        Err(BadRequest("it says more or other than a certificate".to_owned()))
+    }
 }
