@@ -13,6 +13,8 @@ import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
+import { chain } from "./chain.mjs";
+
 const { values: args } = parseArgs({
   options: { port: { type: "string", default: "8099" }, scene: { type: "string", default: "live" } },
 });
@@ -188,6 +190,7 @@ if (streaming) {
   setInterval(() => segment(), SEGMENT_MS);
 }
 setInterval(() => send("state", state()), 1000);
+if (streaming) setInterval(() => send("chain", chain()), 1000);
 
 function startMedia() {
   const variants = LADDER.map((r, i) => [
@@ -217,6 +220,7 @@ async function file(response, root, path) {
 createServer((request, response) => {
   const path = new URL(request.url, "http://localhost").pathname;
   if (path === "/api/v1/state") return response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(state()));
+  if (path === "/api/v1/chain" && streaming) return response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(chain()));
   if (path === "/api/v1/events") {
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     listeners.add(response);
