@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use fixtures::nat::{Kind, NatLab};
@@ -17,6 +18,9 @@ use crate::world::{LIVEMESH, PATIENCE, ffmpeg, succeeded};
 const LOOK: Duration = Duration::from_millis(200);
 /// Length of the stream, seconds. Small pictures: what is tried is the way, on machines that are busy too.
 const SECONDS: u32 = 16;
+
+/// One lab at a time: each has a single orchestrator, and a segment is lost when that one has no processor for 8 s.
+static LAB: Mutex<()> = Mutex::new(());
 
 /// A node in a namespace, killed on drop, and what it logs.
 struct Node<'a> {
@@ -81,8 +85,10 @@ impl<'a> Node<'a> {
             let traces = self.asked(&["explain", "far", "--last", "1000"]);
             let outcome = |trace: &Value| trace["outcome"].as_str().unwrap_or("in work").to_lowercase();
             let all: Vec<String> = traces.as_array().into_iter().flatten().map(outcome).collect();
-            let complete = all.len() as u32 >= SECONDS / 2 - 1 && !all.iter().any(|one| one == "in work");
-            if complete || started.elapsed() > PATIENCE {
+            let ended = all.len() as u32 >= SECONDS / 2 - 1 && !all.iter().any(|one| one == "in work");
+            if ended || started.elapsed() > PATIENCE {
+                let lost = |trace: &&Value| outcome(trace) != "complete";
+                traces.as_array().into_iter().flatten().filter(lost).for_each(|trace| println!("{trace:#}"));
                 return all;
             }
             std::thread::park_timeout(LOOK);
@@ -101,6 +107,7 @@ impl Drop for Node<'_> {
 /// Streams between two homes behind such routers, once `ready` says that they have met: what became of each segment, bytes
 /// that the source has, and bytes that came to public hosts meanwhile. Nothing where the lab cannot be built.
 fn stream(kinds: [Kind; 2], ready: impl Fn(&Node<'_>)) -> Option<(Vec<String>, u64, u64)> {
+    let _alone = LAB.lock().unwrap_or_else(PoisonError::into_inner);
     let lab = NatLab::new(kinds).map_err(|why| println!("skipped: {why}")).ok()?;
     let dir = tempfile::tempdir().unwrap();
     let clip = clip(dir.path());
