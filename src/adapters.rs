@@ -2,6 +2,7 @@
 
 pub(crate) mod admission;
 pub(crate) mod chain;
+pub(crate) mod duties;
 pub(crate) mod local;
 pub(crate) mod mesh;
 pub(crate) mod serve;

@@ -27,6 +27,8 @@ const DEVNET_CONFIRM: u64 = 20;
 pub(crate) struct Plan {
     pub(crate) config: Config,
     pub(crate) sources: Vec<Arc<dyn Source>>,
+    /// Where L2 transactions are sent.
+    pub(crate) l2: Vec<String>,
 }
 
 /// A network: what is fixed about its chains.
@@ -78,7 +80,8 @@ pub(crate) async fn plan(chain: &Chain, with_served: bool) -> Result<Plan, Failu
     for settings in named("l1", or_served(&chain.l1, &served.l1)) {
         sources.push(Arc::new(ExecutionSource::new(settings, Layer::L1, network.l1_chain_id)?));
     }
-    for settings in named("l2", or_served(&chain.l2, &served.l2)) {
+    let l2 = or_served(&chain.l2, &served.l2).to_vec();
+    for settings in named("l2", &l2) {
         sources.push(Arc::new(ExecutionSource::new(settings, Layer::L2, l2_chain_id)?));
     }
     let written = served.checkpoint.map(|root| Checkpoint { root, slot: None });
@@ -94,7 +97,7 @@ pub(crate) async fn plan(chain: &Chain, with_served: bool) -> Result<Plan, Failu
         data_dir: Some(chain.data_dir.join(&network.spec.name)),
         ..Config::new(network.spec, trust)
     };
-    Ok(Plan { config, sources })
+    Ok(Plan { config, sources, l2 })
 }
 
 /// What was typed or configured; else what the network's own file says.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use actors::dispatcher::actor::SharedScores;
 use actors::dispatcher::log::TraceLog;
 use actors::ingest::{self, Ingest};
 use actors::ports::SharedWorker;
-use actors::ports::chain::SharedChain;
+use actors::ports::chain::{SharedChain, SharedDuties};
 use actors::publisher::Library;
 use actors::supervise::{Group, Policy, Slot};
 use actors::transcoder::actor::{Load, Transcoder};
@@ -36,6 +37,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::admission::{self, Door, RevocationFile};
+use crate::adapters::duties::{self, WalletDuties};
 use crate::adapters::mesh::{MeshAdapter, Own, keep_warm};
 use crate::adapters::serve::serve;
 use crate::adapters::watcher;
@@ -183,8 +185,9 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
     if let (Some(chain), Some(plan), Some(visitors)) = (&config.chain, plan, visitors) {
         // Its tasks end with the last handle, which its relay holds.
         let client = LightClient::start(plan.config, plan.sources)?;
+        let duties = duties(chain, &client, &plan.l2, &config.data_dir).await?;
         let group = group("chain", &fatal);
-        let view = watch_chain(&group, chain, &client, clock);
+        let view = watch_chain(&group, chain, &client, duties, clock);
         chain_view = Some((client.config().spec.name.clone(), view.clone()));
         groups.push(group);
         let keeper = admission::Keeper {
@@ -391,11 +394,30 @@ fn certificate(
     Ok(found)
 }
 
+/// Unlocks the key that calls rewards and begins rounds, where one is configured.
+async fn duties(
+    chain: &Chain,
+    client: &LightClient,
+    l2: &[String],
+    data_dir: &Path,
+) -> Result<Option<SharedDuties>, Failure> {
+    let Some(caller) = &chain.caller else { return Ok(None) };
+    let Some(contracts) = client.config().contracts.clone() else {
+        return Err(
+            "chain.reward_key is given and this network has no Livepeer contracts: leave it out".into()
+        );
+    };
+    let (signer, slot_ms) = (duties::unlock(caller).await?, client.config().spec.slot_ms);
+    let wallet = WalletDuties::open(&data_dir.join("wallet"), signer, contracts, l2, slot_ms)?;
+    Ok(Some(Arc::new(wallet)))
+}
+
 /// Starts the chain watcher; what it knows is in what comes back.
 fn watch_chain(
     group: &Group,
     chain: &Chain,
     client: &LightClient,
+    duties: Option<SharedDuties>,
     clock: Clock,
 ) -> watch::Receiver<ChainView> {
     let (view, seen) = watch::channel(ChainView::default());
@@ -403,7 +425,7 @@ fn watch_chain(
     let rules = watcher::rules(chain, client);
     let port: SharedChain = Arc::new(watcher::ChainAdapter::new(client.clone(), chain.accept));
     group.keep("chain watcher", move || {
-        ChainWatcher::new(rules.clone(), Arc::clone(&port), None, clock, Arc::clone(&view))
+        ChainWatcher::new(rules.clone(), Arc::clone(&port), duties.clone(), clock, Arc::clone(&view))
     });
     seen
 }

@@ -43,10 +43,23 @@ pub(crate) struct Chain {
     pub(crate) accept: Accept,
     /// This node's own orchestrator: its staking address.
     pub(crate) orchestrator: Option<Address>,
+    /// Who calls rewards and begins rounds for it; without, the node only watches.
+    pub(crate) caller: Option<Caller>,
     /// Senders and orchestrators whose leaving is an alarm.
     pub(crate) watch: Vec<Address>,
     /// Where the light client keeps its state.
     pub(crate) data_dir: PathBuf,
+}
+
+/// A key that calls, and how it is unlocked.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Caller {
+    /// Its address.
+    pub(crate) address: Address,
+    /// Directory of encrypted keys (Web3 Secret Storage).
+    pub(crate) keystore: PathBuf,
+    /// File with its password, which only its owner may read.
+    pub(crate) password_file: PathBuf,
 }
 
 /// Flags of `livemesh chain`.
@@ -125,10 +138,25 @@ pub(crate) struct ChainFile {
     accept: Option<String>,
     orchestrator: Option<Address>,
     watch: Option<Vec<Address>>,
+    reward_key: Option<Address>,
+    keystore: Option<PathBuf>,
+    password_file: Option<PathBuf>,
+}
+
+impl ChainFile {
+    fn caller(&self, data_dir: &Path) -> Result<Option<Caller>, ConfigError> {
+        let Some(address) = self.reward_key else { return Ok(None) };
+        let none =
+            || "chain.reward_key needs chain.password_file: a file with its password, of mode 0600".into();
+        let password_file = self.password_file.clone().ok_or_else(|| ConfigError::Value(none()))?;
+        let keystore = self.keystore.clone().unwrap_or_else(|| data_dir.join("keystore"));
+        Ok(Some(Caller { address, keystore, password_file }))
+    }
 }
 
 impl ChainArgs {
     pub(super) fn merge(&self, data_dir: &Path, file: ChainFile) -> Result<Chain, ConfigError> {
+        let caller = file.caller(data_dir)?;
         let days = self.max_checkpoint_age.or(file.max_checkpoint_age_days);
         if days.is_some_and(|days| days > MAX_AGE_DAYS) {
             let why = format!(
@@ -155,7 +183,8 @@ impl ChainArgs {
             max_checkpoint_age: days.map_or(MAX_AGE, |days| Duration::from_secs(days * 24 * 3600)),
             accept: accept
                 .map_or(Ok(Accept::Pending { l1_blocks: PENDING_BLOCKS }), |text| read_accept(&text))?,
-            orchestrator: file.orchestrator,
+            orchestrator: file.orchestrator.or(file.reward_key),
+            caller,
             watch: file.watch.unwrap_or_default(),
             data_dir: data_dir.join("chain"),
         })
@@ -237,6 +266,7 @@ mod tests {
             "agree = 1",
             "accept = 'trust me'",
             "accept = 'sequenced:0'",
+            "reward_key = '0x0000000000000000000000000000000000000001'",
         ] {
             assert!(merged(&ChainArgs::default(), text).is_err(), "{text}");
         }

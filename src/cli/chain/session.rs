@@ -84,7 +84,7 @@ pub(super) fn heard(kept: &Kept) -> Exchanges {
 
 /// Starts on the state in the data directory, or on a copy of it where another client has that.
 fn begin(plan: Plan) -> Result<(LightClient, Option<Copy>), Failure> {
-    let Plan { config, sources } = plan;
+    let Plan { config, sources, .. } = plan;
     match LightClient::start(config.clone(), sources.clone()) {
         Ok(client) => Ok((client, None)),
         Err(StartError::Store(in_use @ StoreError::InUse { .. })) => {
