@@ -21,6 +21,7 @@ pub mod math;
 pub mod offer;
 pub mod peer;
 pub mod pool;
+pub mod predict;
 pub mod price;
 pub mod receipt;
 pub mod record;
