@@ -1,9 +1,11 @@
-//! `livemesh devnet`: a small Ethereum with an Arbitrum and Livepeer's state on it, on this machine alone, until Ctrl-C.
+//! `livemesh devnet`: a small Ethereum with an Arbitrum and Livepeer's contracts on it, on this machine alone, until Ctrl-C.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::ValueEnum;
+use fixtures::devnet::livepeer::Funded;
 use fixtures::devnet::serve::{config_json, genesis_json};
 use fixtures::devnet::{Config, Devnet, Settings, l1};
 use lightclient::forks::{Fork, Preset};
@@ -18,8 +20,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 9596, value_name = "PORT")]
     port: u16,
     /// Time from block to block: of L1, each of which has several of L2
-    #[arg(long, default_value = "200ms", value_parser = parse_block_time, value_name = "TIME")]
-    block_time: u64,
+    #[arg(long, visible_alias = "block-time", default_value = "200ms", value_parser = parse_slot_time, value_name = "TIME")]
+    slot_time: u64,
     /// All keys, accounts and hashes follow from it
     #[arg(long, default_value_t = 1, value_name = "NUMBER")]
     seed: u64,
@@ -35,9 +37,15 @@ pub(crate) struct Args {
     /// Sizes of the beacon chain: minimal has 8 slots an epoch and 32 in a committee, mainnet 32 and 512
     #[arg(long, value_enum, default_value_t = Size::Minimal)]
     preset: Size,
-    /// Members of Livepeer's pool
+    /// Members of Livepeer's pool at the start, 0 to 100
     #[arg(long, default_value_t = 5, value_name = "NUMBER")]
     orchestrators: u64,
+    /// Leave it to others to begin rounds and to call rewards
+    #[arg(long)]
+    no_keeper: bool,
+    /// Keep the chains here, so that the next start goes on with them
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// Length of a Livepeer round in L1 blocks
     #[arg(long, default_value_t = 50, value_name = "BLOCKS")]
     round_length: u64,
@@ -75,9 +83,10 @@ impl Args {
             seed: self.seed,
             preset,
             forks: self.forks,
-            slot_ms: self.block_time,
+            slot_ms: self.slot_time,
             round_length: self.round_length,
             orchestrators: self.orchestrators,
+            keeper: !self.no_keeper,
             confirm_period: self.confirm_period,
             ..Settings::default()
         };
@@ -86,6 +95,7 @@ impl Args {
             port: self.port,
             genesis_time: self.genesis,
             history: self.history,
+            data_dir: self.data_dir,
             ..Config::default()
         }
     }
@@ -105,8 +115,16 @@ fn describe(devnet: &Devnet) -> Value {
             "l1_chain_id": l1::CHAIN_ID,
             "rollup": devnet.rollup,
             "contracts": devnet.contracts,
+            "slot_ms": devnet.settings.slot_ms,
+            "round_length": devnet.settings.round_length,
+            "keeper": devnet.settings.keeper,
+            "accounts": devnet.accounts.iter().map(account).collect::<Vec<_>>(),
         }
     })
+}
+
+fn account(funded: &Funded) -> Value {
+    json!({ "role": funded.role, "address": funded.address, "secret": funded.secret })
 }
 
 fn introduce(devnet: &Devnet) {
@@ -117,6 +135,15 @@ fn introduce(devnet: &Devnet) {
     println!("checkpoint  {checkpoint}   (slot {checkpoint_slot})");
     println!("rollup      {}", devnet.rollup.address);
     println!("controller  {}", devnet.contracts.controller);
+    let Settings { slot_ms, round_length, keeper, .. } = &devnet.settings;
+    println!(
+        "rounds      {round_length} blocks of {slot_ms} ms, begun by {}",
+        if *keeper { "itself" } else { "you" }
+    );
+    println!("accounts    with 1000 ether and 100000 LPT each; their keys are known to all");
+    for Funded { address, secret, .. } in devnet.accounts.iter().filter(|funded| funded.role == "account") {
+        println!("            {address}  {secret}");
+    }
     println!("follow it   {}", sync_line(devnet));
     println!("Ctrl-C ends it");
 }
@@ -129,10 +156,10 @@ fn sync_line(devnet: &Devnet) -> String {
 }
 
 /// A time of a millisecond or more, in milliseconds.
-fn parse_block_time(text: &str) -> Result<u64, String> {
+fn parse_slot_time(text: &str) -> Result<u64, String> {
     match u64::try_from(demo::parse_time(text)?.as_millis()) {
         Ok(ms) if ms > 0 => Ok(ms),
-        _ => Err(format!("{text} is no time from block to block: write 200ms or 12s")),
+        _ => Err(format!("{text} is no time from slot to slot: write 200ms or 12s")),
     }
 }
 
@@ -150,10 +177,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn block_times_and_forks_are_read() {
-        assert_eq!(parse_block_time("200ms"), Ok(200));
-        assert_eq!(parse_block_time("12s"), Ok(12_000));
-        assert!(parse_block_time("0ms").is_err());
+    fn slot_times_and_forks_are_read() {
+        assert_eq!(parse_slot_time("200ms"), Ok(200));
+        assert_eq!(parse_slot_time("12s"), Ok(12_000));
+        assert!(parse_slot_time("0ms").is_err());
         assert_eq!(parse_fork("gloas:7"), Ok((7, Fork::Gloas)));
         assert!(parse_fork("gloas").is_err());
     }
