@@ -20,9 +20,12 @@ mod economics;
 mod explain;
 mod node;
 mod peers;
+mod reward;
+mod round;
 mod stake;
 mod terminal;
 mod transcode;
+mod vote;
 
 /// A peer-to-peer mesh that turns one live video into every format that viewers need.
 #[derive(Debug, Parser)]
@@ -71,12 +74,17 @@ pub(crate) enum Command {
     Devnet(devnet::Args),
     /// Follows Ethereum and Arbitrum by proofs, and reads Livepeer's state without trusting any provider
     Chain(chain::Args),
+    /// Stakes: keys, orchestrators, delegation, withdrawal
+    Stake(Box<stake::Args>),
+    /// Shows the round, or begins it
+    Round(Box<round::Args>),
+    /// Calls for an orchestrator's reward
+    Reward(Box<reward::Args>),
+    /// Votes over the treasury and the protocol
+    Vote(Box<vote::Args>),
     /// Says what inflation, supply and stake come to, rounds ahead
     #[command(subcommand)]
     Economics(economics::Command),
-    /// What an orchestrator does with its stake
-    #[command(subcommand)]
-    Stake(stake::Command),
     /// Checks what this machine has and lacks
     Doctor(NodeArgs),
     /// Looks at the configuration
@@ -123,8 +131,11 @@ impl Cli {
             Command::Demo(args) => demo::run(args, json).await,
             Command::Devnet(args) => devnet::run(args, json).await,
             Command::Chain(args) => chain::run(args, json).await,
+            Command::Stake(args) => stake::run(*args, json).await,
+            Command::Round(args) => round::run(*args, json).await,
+            Command::Reward(args) => reward::run(*args, json).await,
+            Command::Vote(args) => vote::run(*args, json).await,
             Command::Economics(command) => economics::run(command, json).await,
-            Command::Stake(command) => stake::run(&command, json),
             Command::Doctor(args) => doctor::run(&args, json).await,
             Command::Config(command) => config::run(&command, json),
             // Handled before any runtime exists.

@@ -18,6 +18,7 @@ pub mod pool;
 pub mod round;
 pub mod sender;
 pub mod service;
+pub mod situation;
 mod words;
 
 pub use contracts::{Contracts, Part, Target};

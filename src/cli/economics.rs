@@ -138,7 +138,7 @@ fn print_end(steps: &[Step], start: &Start, figures: &Figures) {
     println!("  orchestrator  {}, and {} in fees", last.orchestrator.stake, last.orchestrator.fees);
     println!("  delegator     {}, and {} in fees", last.delegator.stake, last.delegator.fees);
     println!(
-        "It began with {} of supply. Yields are rewards alone, a year long at the round's pace, not compounded.\n\
+        "It began with {} of supply. Yields are rewards alone: what stake has grown by until then, brought to a year.\n\
          Every orchestrator is taken to call for its reward in every round.",
         start.assumptions.network.supply
     );

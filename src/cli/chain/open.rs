@@ -6,7 +6,7 @@ use lightclient::sync::LightClient;
 
 pub(in crate::cli) use super::session::PeerArgs;
 use super::session::Session;
-use super::{ANCHOR_WITHIN, anchored, show, synced};
+use super::{ANCHOR_WITHIN, anchored, show as print, synced};
 use crate::chain::plan;
 use crate::cli::Failure;
 use crate::config::chain::{Chain, ChainArgs};
@@ -47,7 +47,7 @@ impl Opened {
 
     /// Remembers how something was known.
     pub(in crate::cli) fn note(&self, anchor: &Anchor) {
-        let said = show::anchor(anchor, self.client().now_ms() / 1000);
+        let said = print::anchor(anchor, self.client().now_ms() / 1000);
         *self.known.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = said;
     }
 
@@ -60,4 +60,9 @@ impl Opened {
     pub(in crate::cli) async fn stop(self) {
         self.session.stop().await;
     }
+}
+
+/// Prints a value as indented lines.
+pub(in crate::cli) fn show(value: &serde_json::Value) {
+    print::value(value, 0);
 }
