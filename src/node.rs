@@ -81,6 +81,9 @@ pub(crate) struct Ready {
     pub(crate) http: String,
     /// RTMP address.
     pub(crate) rtmp: Option<String>,
+    /// Name of the network whose chain is followed.
+    #[serde(default)]
+    pub(crate) chain: Option<String>,
 }
 
 /// A running node.
@@ -214,6 +217,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         metrics: metrics.clone(),
         chain: chain_view,
     };
+    let network = view.chain.as_ref().map(|(network, _)| network.clone());
     let rtmp_stop = CancellationToken::new();
     let mut ingest = None;
     let mut gate = None;
@@ -282,6 +286,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         media: media.local_addr()?.to_string(),
         http: http_addr.to_string(),
         rtmp: rtmp_addr,
+        chain: network,
     };
     Ok(Node {
         ready,

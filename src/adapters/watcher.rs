@@ -28,6 +28,10 @@ const STALE_SEQUENCED: u64 = 150;
 /// How near to the pool's last an own stake may be before it is told, percent.
 const EVICTION_PERCENT: u64 = 5;
 
+/// Times that a block is read: each goes on with what was proven of it before. Code of many proxies that is known by its hash
+/// alone takes more questions than one read asks.
+const TRIES: u32 = 4;
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct ChainAdapter {
@@ -107,9 +111,15 @@ impl Chain for ChainAdapter {
             let contracts = client.config().contracts.clone().ok_or_else(none)?;
             let members = first_members(&client, accept, ask.members.clone()).await?;
             let facts = reading::Wish { contracts, members, ask };
-            let read =
-                client.read(accept, facts.keys(), |view, anchor| facts.read(view, anchor.nitro.l1_block));
-            let read = read.await.map_err(fault)?;
+            let mut tries = 1;
+            let read = loop {
+                let read =
+                    client.read(accept, facts.keys(), |view, anchor| facts.read(view, anchor.nitro.l1_block));
+                match read.await {
+                    Err(ReadError::Endless) if tries < TRIES => tries += 1,
+                    read => break read.map_err(fault)?,
+                }
+            };
             let (anchor, tier) = (read.anchor, tier(read.anchor.tier));
             Ok(read.value.at(tier, &anchor))
         })

@@ -40,6 +40,9 @@ pub(crate) fn introduce(node: &Node, json: bool) -> Result<(), Failure> {
         );
         println!("watch     http://{}/live/STREAM/master.m3u8", ready.http);
     }
+    if let Some(network) = &ready.chain {
+        println!("chain     {network}   (what is proven: http://{}/api/v1/chain)", ready.http);
+    }
     for addr in &ready.control {
         println!("join at   {addr}");
     }

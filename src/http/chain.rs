@@ -204,3 +204,69 @@ fn alarm(alarm: &actors::chain_watcher::Alarm) -> Alarm {
         since_unix_ms: alarm.since_ms,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use actors::chain_watcher::{Alarm as On, Cause, Known as Proven};
+    use alloy_primitives::U256;
+
+    use super::*;
+
+    fn member(stake: u64) -> Member {
+        Member {
+            stake: U256::from(stake),
+            active: true,
+            in_pool: true,
+            reward_cut: 100_000,
+            fee_share: 500_000,
+            service_uri: None,
+            last_reward_round: protocol::Round(7),
+        }
+    }
+
+    fn view() -> ChainView {
+        let members: BTreeMap<_, _> =
+            [(1, 5), (2, 9), (3, 7)].map(|(n, stake)| (Address::repeat_byte(n), member(stake))).into();
+        ChainView {
+            known: Some(Proven {
+                tier: Tier::Pending { l1_blocks: 300 },
+                l1_slot: 12,
+                l2_block: 34,
+                at_ms: 1000,
+                read_at_ms: 2000,
+            }),
+            members: Arc::new(members),
+            alarms: vec![On { cause: Cause::Paused, since_ms: 1500 }],
+            ..ChainView::default()
+        }
+    }
+
+    #[test]
+    fn every_fact_comes_with_the_tier_and_age_of_its_proof() {
+        let said = serde_json::to_value(ChainState::of("devnet", &view(), 61_000)).unwrap();
+        let known = &said["known"];
+        assert_eq!((&known["tier"], &known["l1_blocks"]), (&"pending".into(), &300.into()));
+        assert_eq!((&known["l2_block"], &known["age_ms"]), (&34.into(), &60_000.into()));
+        assert_eq!(
+            (&said["alarms"][0]["kind"], &said["alarms"][0]["since_unix_ms"]),
+            (&"paused".into(), &1500.into())
+        );
+    }
+
+    #[test]
+    fn members_are_in_order_of_stake_and_amounts_keep_every_digit() {
+        let said = serde_json::to_value(ChainState::of("devnet", &view(), 0)).unwrap();
+        let stakes: Vec<_> =
+            said["members"].as_array().unwrap().iter().map(|one| one["stake"].clone()).collect();
+        assert_eq!(stakes, ["9", "7", "5"]);
+    }
+
+    #[test]
+    fn nothing_is_claimed_before_anything_is_proven() {
+        let said = serde_json::to_value(ChainState::of("devnet", &ChainView::default(), 5)).unwrap();
+        assert!(said["known"].is_null() && said["round"].is_null() && said["own"].is_null());
+    }
+}

@@ -109,3 +109,26 @@ fn signed(n: u64) -> i64 {
 fn lpt(units: U256) -> f64 {
     f64::from(units) / LPT
 }
+
+#[cfg(test)]
+mod tests {
+    use actors::chain_watcher::{Alarm, Cause, Known, Tier};
+
+    use super::super::Metrics;
+    use super::*;
+
+    #[test]
+    fn ages_grow_and_alarms_that_are_over_are_gone() {
+        let metrics = Metrics::new(1);
+        let known = Known { tier: Tier::Confirmed, l1_slot: 1, l2_block: 7, at_ms: 1000, read_at_ms: 1000 };
+        let alarms = vec![Alarm { cause: Cause::Paused, since_ms: 1 }];
+        let mut view = ChainView { known: Some(known), alarms, ..ChainView::default() };
+        metrics.chain(&view, 3500);
+        let text = metrics.text(0, 0, 0);
+        assert!(text.contains("livemesh_chain_age_seconds 2.5"), "{text}");
+        assert!(text.contains("livemesh_chain_alarms{kind=\"paused\"} 1"), "{text}");
+        view.alarms.clear();
+        metrics.chain(&view, 4500);
+        assert!(!metrics.text(0, 0, 0).contains("kind=\"paused\""));
+    }
+}
