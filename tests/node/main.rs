@@ -11,4 +11,5 @@ mod command_line;
 mod lan;
 mod nat;
 mod streaming;
+mod watcher;
 mod world;
