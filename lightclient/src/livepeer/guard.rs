@@ -33,7 +33,17 @@ pub fn keys(contracts: &Contracts, parts: &[Part]) -> Keys {
 /// [`Unreadable::Unexpected`] is the alarm; [`Unreadable::Wanted`] when more must be proven.
 pub fn check(view: &dyn StateView, contracts: &Contracts, parts: &[Part]) -> Result<(), Unreadable> {
     require(view, &keys(contracts, parts))?;
-    parts.iter().try_for_each(|&part| check_part(view, contracts, part))
+    let mut lacking: Option<Unreadable> = None;
+    for &part in parts {
+        match (check_part(view, contracts, part), &mut lacking) {
+            (Ok(()), _) => {}
+            // Targets that are known by their code alone are looked for at once, however many they are.
+            (Err(more @ Unreadable::Wanted(_)), None) => lacking = Some(more),
+            (Err(more @ Unreadable::Wanted(_)), Some(wanted)) => wanted.join(more),
+            (Err(why), _) => return Err(why),
+        }
+    }
+    lacking.map_or(Ok(()), Err)
 }
 
 fn check_part(view: &dyn StateView, contracts: &Contracts, part: Part) -> Result<(), Unreadable> {

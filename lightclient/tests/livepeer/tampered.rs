@@ -217,6 +217,23 @@ fn a_target_known_by_its_code_may_lie_anywhere() {
 }
 
 #[test]
+fn all_targets_known_by_their_code_are_asked_for_at_once() {
+    let mut contracts = contracts();
+    let mut world = World::default();
+    world.guards(&contracts);
+    let code_hash = B256::repeat_byte(7);
+    for target in &mut contracts.targets {
+        *target = Target::code(target.part, code_hash);
+    }
+    let check = |world: &World| lightclient::livepeer::guard::check(world, &contracts, &Part::ALL);
+    let Err(Unreadable::Wanted(keys)) = check(&world) else { panic!() };
+    assert_eq!(keys.len(), 5);
+    let account = Account { nonce: 1, balance: U256::ZERO, storage_root: B256::ZERO, code_hash };
+    world.accounts.extend(keys.into_keys().map(|target| (target, Some(account))));
+    assert_eq!(check(&world), Ok(()));
+}
+
+#[test]
 fn a_string_longer_than_allowed_is_refused_before_its_words_are_fetched() {
     let contracts = contracts();
     let mut world = World::new(&contracts);
