@@ -290,7 +290,7 @@ impl LightClient {
                 ask.read(view, contracts, anchor.nitro.l1_block)
             })
             .await?;
-        self.shared.learn(&read.value);
+        self.shared.learn(&read.value, &read.anchor).await;
         Ok(read)
     }
 
@@ -307,7 +307,7 @@ impl LightClient {
     ) -> Result<Proven<(Read, Agreement)>, ReadError<CrossError>> {
         let hint = self.shared.better_hint(accept, ask, hint).await;
         let read = self.shared.cross_checked(accept, ask, &hint).await?;
-        self.shared.learn(&read.value.0);
+        self.shared.learn(&read.value.0, &read.anchor).await;
         Ok(read)
     }
 

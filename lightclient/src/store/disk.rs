@@ -127,7 +127,8 @@ impl Disk {
         Ok(())
     }
 
-    /// Keeps bootstraps and updates for whoever asks for older ones than the state needs, each as its owner encodes it, oldest first.
+    /// Keeps what the state does not need and a later start is cheaper with, such as updates for newcomers, each as its owner
+    /// encodes it, oldest first.
     ///
     /// # Errors
     /// The operating system's reason.
@@ -135,7 +136,7 @@ impl Disk {
         self.replace(UPDATES, &encode_updates(self.chain, updates))
     }
 
-    /// The updates kept. None where their file is missing or damaged: nothing rests on them, and the next ones replace it.
+    /// What [`Self::save_updates`] kept. None where their file is missing or damaged: nothing rests on them, and the next ones replace it.
     #[must_use]
     pub fn updates(&self) -> Vec<Vec<u8>> {
         let path = self.folder.join(UPDATES);

@@ -21,9 +21,9 @@ const MAX_PINS: usize = 64;
 /// One pin as its maker encodes it.
 const MAX_PIN: usize = 128;
 
-/// Bootstraps, and updates one a period, kept for others.
+/// Bootstraps, and updates one a period, kept for others, and a pool.
 const MAX_UPDATES: usize = 32;
-/// One update as its maker encodes it: 27 KB of mainnet's as SSZ.
+/// One update as its maker encodes it: 27 KB of mainnet's as SSZ; a pool of a thousand has 20 KB.
 const MAX_UPDATE: usize = 64 << 10;
 
 const MAGIC: &[u8; 8] = b"LMLIGHT\n";

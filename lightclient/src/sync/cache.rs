@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use alloy_primitives::{B256, Bytes};
+use alloy_primitives::{Address, B256, Bytes};
 
 use crate::exec::ProofBundle;
 use crate::exec::bundle::MAX_BUNDLE;
@@ -31,6 +31,7 @@ pub(super) struct Cache {
     heads: Shelf,
     headers: Shelf,
     codes: Shelf,
+    members: Shelf,
     states: VecDeque<State>,
 }
 
@@ -73,6 +74,7 @@ impl Cache {
             heads: Shelf::new(2),
             headers: Shelf::new(HEADERS),
             codes: Shelf::new(CODES),
+            members: Shelf::new(1),
             states: VecDeque::new(),
         }
     }
@@ -89,13 +91,13 @@ impl Cache {
                 let block = crate::source::Block { number: 0, hash: B256::ZERO };
                 self.codes.put(Ask::Code { layer, block, address, hash }, answer);
             }
+            Ask::Members { .. } => self.members.put(ask, answer),
             Ask::Checkpoint
             | Ask::Config
             | Ask::HeaderAt { .. }
             | Ask::Proof { .. }
             | Ask::Assertions { .. }
             | Ask::Bundle { .. }
-            | Ask::Members { .. }
             | Ask::Call { .. } => {}
         }
     }
@@ -110,32 +112,45 @@ impl Cache {
             Ask::Code { hash, .. } => self.code(*hash).map(Answer::Code),
             Ask::Proof { block, keys, .. } => self.nodes(block.hash, keys).map(Answer::Proof),
             Ask::Bundle { assertion } => self.bundle(*assertion).map(Answer::Bundle),
+            Ask::Members { manager, .. } => {
+                let members = self.members(*manager);
+                (!members.is_empty()).then(|| Answer::Members(members.to_vec()))
+            }
             Ask::Checkpoint
             | Ask::Config
             | Ask::HeaderAt { .. }
             | Ask::Assertions { .. }
-            | Ask::Members { .. }
             | Ask::Call { .. } => None,
         }
     }
 
-    /// What newcomers begin with, bootstraps and updates, as it is kept on disk: oldest first.
-    pub(super) fn for_newcomers(&self) -> Vec<Vec<u8>> {
+    /// Who was in this contract's pool when it was last read, at whichever block: a hint.
+    pub(super) fn members(&self, of: Address) -> &[Address] {
+        match self.members.items.front() {
+            Some((Ask::Members { manager, .. }, Answer::Members(members))) if *manager == of => members,
+            _ => &[],
+        }
+    }
+
+    /// What makes the next start cheap, newcomers' by bootstraps and updates and one's own by who was in the pool, as it is
+    /// kept on disk: oldest first.
+    pub(super) fn to_keep(&self) -> Vec<Vec<u8>> {
         let encoded = |(ask, answer): &(Ask, Answer)| {
             let (ask, answer) = (encode_ask(ask).ok()?, encode_answer(answer).ok()?);
             Some([&[u8::try_from(ask.len()).ok()?], ask.as_slice(), answer.as_slice()].concat())
         };
         let old_first = |shelf: &Shelf| shelf.items.iter().rev().filter_map(encoded).collect::<Vec<_>>();
-        [old_first(&self.bootstraps), old_first(&self.updates)].concat()
+        [&self.bootstraps, &self.updates, &self.members].map(old_first).concat()
     }
 
-    /// Takes back what [`Self::for_newcomers`] gave; what cannot be read is left out. Whoever is served verifies it again.
+    /// Takes back what [`Self::to_keep`] gave; what cannot be read is left out. Whoever is served verifies it again.
     pub(super) fn put_kept(&mut self, kept: &[Vec<u8>]) {
         for bytes in kept {
             let Some((length, rest)) = bytes.split_first() else { continue };
             let Some((ask, answer)) = rest.split_at_checked(usize::from(*length)) else { continue };
             match (decode_ask(ask), decode_answer(answer)) {
                 (Ok(ask @ Ask::Update { .. }), Ok(answer @ Answer::Update(_)))
+                | (Ok(ask @ Ask::Members { .. }), Ok(answer @ Answer::Members(_)))
                 | (Ok(ask @ Ask::Bootstrap { .. }), Ok(answer @ Answer::Bootstrap(_))) => {
                     self.put(ask, answer)
                 }
@@ -248,6 +263,22 @@ mod tests {
         let mut cache = Cache::new();
         cache.put(ask(1), Answer::Code(Bytes::from_static(b"code")));
         assert_eq!(cache.get(&ask(2)), Some(Answer::Code(Bytes::from_static(b"code"))));
+    }
+
+    #[test]
+    fn the_last_pool_is_kept_and_is_one_contracts_alone() {
+        let (manager, block) =
+            (Address::repeat_byte(1), crate::source::Block { number: 7, hash: B256::ZERO });
+        let pool = |size: u16| (0..size).map(|n| Address::left_padding_from(&n.to_be_bytes())).collect();
+        let mut cache = Cache::new();
+        for size in [1, 200, 1000] {
+            cache.put(Ask::Members { manager, block }, Answer::Members(pool(size)));
+        }
+        let mut next = Cache::new();
+        next.put_kept(&cache.to_keep());
+        assert_eq!(next.members(manager).len(), 1000);
+        assert_eq!(next.members(manager), cache.members(manager));
+        assert!(next.members(Address::ZERO).is_empty());
     }
 
     #[test]

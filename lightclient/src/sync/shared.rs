@@ -53,7 +53,6 @@ pub(super) struct Shared {
     wishes: Mutex<Wishes>,
     wished: Notify,
     pub(super) wake: Notify,
-    members: Mutex<Vec<alloy_primitives::Address>>,
 }
 
 /// The background tasks; dropping it ends them.
@@ -166,7 +165,7 @@ impl Shared {
         if advanced {
             self.publish(&item);
             if matches!(item, Item::Update(_) | Item::Bootstrap { .. }) {
-                self.save_for_newcomers().await;
+                self.keep_cached().await;
             }
         }
         advanced
@@ -215,9 +214,9 @@ impl Shared {
         }
     }
 
-    /// Writes what newcomers begin with, so that a restart does not leave them without it.
-    async fn save_for_newcomers(&self) {
-        let (disk, updates) = (Arc::clone(&self.disk), self.cache().for_newcomers());
+    /// Writes what makes the next start cheap, for newcomers and for this node itself.
+    async fn keep_cached(&self) {
+        let (disk, updates) = (Arc::clone(&self.disk), self.cache().to_keep());
         let write = move || lock(&disk).as_mut().map_or(Ok(()), |disk| disk.save_updates(&updates));
         if let Ok(Err(error)) = spawn_blocking(write).await {
             self.raise(Alarm::Save(error.to_string()));

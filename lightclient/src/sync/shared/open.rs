@@ -67,7 +67,6 @@ impl Shared {
             wishes: Mutex::default(),
             wished: Notify::new(),
             wake: Notify::new(),
-            members: Mutex::new(Vec::new()),
             config,
         })
     }

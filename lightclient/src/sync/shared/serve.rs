@@ -5,13 +5,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alloy_primitives::Address;
+use alloy_primitives::{Address, B256};
 
 use super::{Shared, lock};
 use crate::consensus::Header;
 use crate::exec::ExecHeader;
 use crate::livepeer::{self, Hint, Read};
-use crate::proven::Accept;
+use crate::proven::{Accept, Anchor};
 use crate::source::crowd::Refusal;
 use crate::source::{Answer, Ask, Block, Layer};
 use crate::sync::core::{Item, Want};
@@ -118,10 +118,6 @@ impl Shared {
                 let Some(update) = proof else { return self.cache().get(ask) };
                 Some(items::relayed(&self.config.spec, &Item::Finality(Box::new(update))).1)
             }
-            Ask::Members { .. } => {
-                let members = lock(&self.members).clone();
-                (!members.is_empty()).then_some(Answer::Members(members))
-            }
             other => self.cache().get(other),
         }
     }
@@ -221,8 +217,8 @@ impl Shared {
         }
     }
 
-    /// Adds members of the pool: as they were last read, or else as somebody believes. It decides what is fetched first; that
-    /// the list is whole is proven afterwards, whatever it was.
+    /// Adds members of the pool: as they were last read, by this run or an earlier one, or else as somebody believes. It decides
+    /// what is fetched first; that the list is whole is proven afterwards, whatever it was.
     pub(in crate::sync) async fn better_hint(
         &self,
         accept: Accept,
@@ -231,7 +227,7 @@ impl Shared {
     ) -> Hint {
         let mut hint = hint.clone();
         if hint.members.is_empty() {
-            hint.members.clone_from(&lock(&self.members));
+            hint.members = self.known_members();
         }
         if hint.members.is_empty() && *ask == livepeer::Ask::Pool {
             // Without it the read takes more round trips, and no other harm is done.
@@ -241,6 +237,11 @@ impl Shared {
                 .unwrap_or_default();
         }
         hint
+    }
+
+    fn known_members(&self) -> Vec<Address> {
+        let manager = self.config.contracts.as_ref().map(|contracts| contracts.bonding_manager);
+        manager.map(|manager| self.cache().members(manager).to_vec()).unwrap_or_default()
     }
 
     async fn believed_members(&self, accept: Accept) -> Option<Vec<Address>> {
@@ -257,10 +258,17 @@ impl Shared {
         won.await.ok().map(|won| won.value)
     }
 
-    /// Remembers what makes the next read a single request.
-    pub(in crate::sync) fn learn(&self, read: &Read) {
-        if let Read::Pool(pool) = read {
-            *lock(&self.members) = pool.members.iter().map(|member| member.address).collect();
+    /// Remembers what makes the next read a single request, over restarts as well.
+    pub(in crate::sync) async fn learn(&self, read: &Read, anchor: &Anchor) {
+        let (Read::Pool(pool), Some(contracts)) = (read, &self.config.contracts) else { return };
+        let mut members: Vec<Address> = pool.members.iter().map(|member| member.address).collect();
+        members.sort_unstable();
+        if members == self.known_members() {
+            return;
         }
+        let block = Block { number: anchor.l2_block, hash: B256::ZERO };
+        let ask = Ask::Members { manager: contracts.bonding_manager, block };
+        self.cache().put(ask, Answer::Members(members));
+        self.keep_cached().await;
     }
 }
