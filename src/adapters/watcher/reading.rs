@@ -2,6 +2,7 @@
 //! of a hundred is one or two requests.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use actors::chain_watcher::alarm::Leaving;
 use actors::chain_watcher::view::{Member, RoundFacts, Tier};
@@ -96,9 +97,8 @@ impl Wish {
         let listed = pool.iter().flat_map(|pool| pool.members.iter().map(|member| member.address));
         let mut orchestrators = BTreeMap::new();
         for address in listed.chain(self.members.iter().copied()).chain(self.ask.own) {
-            if !orchestrators.contains_key(&address) {
-                let one = lack.take(orchestrator::read(view, &self.contracts, address, l1_block))?;
-                orchestrators.insert(address, one);
+            if let Entry::Vacant(place) = orchestrators.entry(address) {
+                place.insert(lack.take(orchestrator::read(view, &self.contracts, address, l1_block))?);
             }
         }
         let leaving = self.leaving(view, l1_block, &mut lack)?;
