@@ -1,6 +1,7 @@
 //! A node without RPC and beacon endpoint, which knows one peer and a checkpoint, reaches proven Livepeer state.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,15 @@ struct World {
     _tasks: Vec<JoinHandle<()>>,
 }
 
+fn config(devnet: &Devnet) -> Config {
+    let trust = Trust::Given(Checkpoint { root: devnet.checkpoint, slot: None });
+    Config {
+        rollup: Some(devnet.rollup.clone()),
+        contracts: Some(devnet.contracts.clone()),
+        ..Config::new(devnet.spec.clone(), trust)
+    }
+}
+
 async fn node(devnet: &Devnet, sources: Vec<Arc<dyn Source>>, near: Vec<SocketAddr>) -> World {
     let (door, visitors) = door();
     let config = ControlConfig {
@@ -36,13 +46,7 @@ async fn node(devnet: &Devnet, sources: Vec<Arc<dyn Source>>, near: Vec<SocketAd
     };
     let key = ed25519_dalek::SigningKey::from_bytes(&rand::random());
     let (control, task) = Control::start(config, Identity::from_signing_key(key)).await.unwrap();
-    let trust = Trust::Given(Checkpoint { root: devnet.checkpoint, slot: None });
-    let config = Config {
-        rollup: Some(devnet.rollup.clone()),
-        contracts: Some(devnet.contracts.clone()),
-        ..Config::new(devnet.spec.clone(), trust)
-    };
-    let client = LightClient::start(config, sources).unwrap();
+    let client = LightClient::start(self::config(devnet), sources).unwrap();
     let mut tasks = relay(&client, &control, visitors);
     tasks.push(task);
     World { client, control, _tasks: tasks }
@@ -97,9 +101,11 @@ async fn a_node_with_one_peer_and_a_checkpoint_alone_reaches_proven_livepeer_sta
     devnet.stop().await;
 }
 
-/// Reads the pool with a client of its own. Gives its members and how many questions L2's server answered for that.
-async fn counted(devnet: &Devnet) -> (Vec<Address>, u64) {
-    let client = node(devnet, all_of(devnet), Vec::new()).await.client;
+/// Reads the pool with a client of its own, which keeps its state here. Gives its members and how many questions L2's server
+/// answered for that.
+async fn counted(devnet: &Devnet, data_dir: Option<&Path>) -> (Vec<Address>, u64) {
+    let config = Config { data_dir: data_dir.map(Path::to_owned), ..config(devnet) };
+    let client = LightClient::start(config, all_of(devnet)).unwrap();
     client.wait_anchored().await.unwrap();
     drop(client.l2(PENDING).await.unwrap());
     let answers = || {
@@ -110,15 +116,21 @@ async fn counted(devnet: &Devnet) -> (Vec<Address>, u64) {
     let before = answers();
     let read = client.livepeer(PENDING, &livepeer::Ask::Pool, &Hint::default()).await.unwrap();
     let livepeer::Read::Pool(pool) = read.value else { panic!() };
-    (pool.members.iter().map(|member| member.address).collect(), answers() - before)
+    let asked = answers() - before;
+    client.stop().await;
+    (pool.members.iter().map(|member| member.address).collect(), asked)
+}
+
+async fn crowded() -> Devnet {
+    let settings = fixtures::devnet::Settings { orchestrators: 100, ..Default::default() };
+    let config = DevnetConfig { settings, pace: Pace::Manual { behind: 40 }, ..DevnetConfig::default() };
+    Devnet::start(config).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pool_of_a_hundred_is_one_hint_and_one_batch_of_proofs() {
-    let settings = fixtures::devnet::Settings { orchestrators: 100, ..Default::default() };
-    let devnet = DevnetConfig { settings, pace: Pace::Manual { behind: 40 }, ..DevnetConfig::default() };
-    let devnet = Devnet::start(devnet).await.unwrap();
-    let (members, without) = counted(&devnet).await;
+    let devnet = crowded().await;
+    let (members, without) = counted(&devnet, None).await;
     // Those who came, one who went again, and one who never was there.
     let event = |name: &str, who: Address| fixtures::devnet::chain::Log {
         address: devnet.contracts.bonding_manager,
@@ -131,10 +143,23 @@ async fn a_pool_of_a_hundred_is_one_hint_and_one_batch_of_proofs() {
         world.l2.chain.log(event("TranscoderDeactivated(address,uint256)", Address::repeat_byte(1)));
     });
     devnet.advance_slots(36);
-    let (again, with) = counted(&devnet).await;
+    let (again, with) = counted(&devnet, None).await;
     println!("a pool of {}: {without} questions without events to go by, {with} with", again.len());
     // The third proves the code of a target that a devnet knows by its hash alone, wherever it lies.
     assert_eq!((again.len(), with), (100, 3));
     assert_eq!(again, members);
+    devnet.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pool_that_was_read_once_is_one_batch_ever_after_even_where_no_server_searches_its_logs() {
+    let devnet = crowded().await;
+    devnet.set_quirks(fixtures::devnet::Quirks { most_log_blocks: 5, ..Default::default() });
+    let folder = tempfile::tempdir().unwrap();
+    let (members, first) = counted(&devnet, Some(folder.path())).await;
+    let (again, after) = counted(&devnet, Some(folder.path())).await;
+    println!("a pool of {}: {first} questions the first time, {after} after a restart", members.len());
+    assert!(members.len() == 100 && first > 40);
+    assert_eq!((again, after), (members, 2));
     devnet.stop().await;
 }
