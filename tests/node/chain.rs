@@ -51,8 +51,12 @@ async fn node(world: &World, name: &str, network: &Path, more: &[&str]) -> Node 
 
 /// Runs `livemesh chain` with state of its own.
 async fn chain(world: &World, name: &str, network: &Path, args: &[&str]) -> Output {
+    accepting(world, "pending:0", name, network, args).await
+}
+
+async fn accepting(world: &World, accept: &str, name: &str, network: &Path, args: &[&str]) -> Output {
     let mut command = Command::new(LIVEMESH);
-    command.args(["chain", "--json", "--log", "warn", "--accept", "pending:0", "--data-dir"]);
+    command.args(["chain", "--json", "--log", "warn", "--accept", accept, "--data-dir"]);
     command.arg(world.path(name)).arg("--network").arg(network).args(args).stdin(Stdio::null());
     tokio::time::timeout(2 * PATIENCE, command.output()).await.unwrap().unwrap()
 }
@@ -92,4 +96,23 @@ async fn proven_state_reaches_those_who_know_one_peer_and_a_checkpoint() {
     let said = String::from_utf8_lossy(&beside.stderr).into_owned();
     assert!(said.contains("belongs to a running light client (process "), "{said}");
     assert!(read(&beside)["value"]["round"]["initialized"].as_bool().unwrap());
+}
+
+#[tokio::test]
+async fn a_bundle_proves_at_its_own_tier_and_a_sequenced_one_says_what_no_file_can_show() {
+    let world = World::with(0).await;
+    let network = Chain::start(&world).await;
+    let whole: Value = serde_json::from_slice(&std::fs::read(&network.whole).unwrap()).unwrap();
+    let manager = whole["ready"]["contracts"]["bonding_manager"].as_str().unwrap();
+    let file = world.path("bundle").display().to_string();
+    let prove = ["proof", manager, "0", "--out", &file];
+    for (accept, tier) in [("pending:0", "pending"), ("sequenced:1", "sequenced")] {
+        let proven = read(&accepting(&world, accept, tier, &network.whole, &prove).await);
+        // Whoever checks it has nobody to ask.
+        let verified = read(&accepting(&world, "confirmed", tier, &network.bare, &["verify", &file]).await);
+        assert_eq!((&proven["proof"]["tier"], &verified["proof"]["tier"]), (&tier.into(), &tier.into()));
+        assert_eq!((&proven["slots"], &proven["account"]), (&verified["slots"], &verified["account"]));
+        let unshown = verified["proof"]["unshown"].as_str().unwrap_or_default();
+        assert_eq!(unshown.contains("cannot be seen in a file"), tier == "sequenced", "{verified}");
+    }
 }

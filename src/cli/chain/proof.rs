@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use alloy_primitives::{Address, B256, U256};
-use lightclient::proven::{Accept, Proven};
+use lightclient::proven::{Accept, Proven, Tier};
 use lightclient::source::{Answer, Ask, Block, Layer};
 use lightclient::state::{Account, Keys, ProvenState, StateView};
 use lightclient::sync::{LightClient, ReadError};
@@ -19,6 +19,10 @@ use super::transcript::{self, Exchanges, Replay};
 use super::{ANCHOR_WITHIN, LOOK, STATUS_WITHIN, anchored, known, print_json, show, synced};
 use crate::chain::Plan;
 use crate::cli::Failure;
+
+/// What a file cannot show.
+const UNSHOWN: &str = "that this is a block of Arbitrum's is the bundle's own word: no proof leads there from Ethereum yet, and \
+     that sources agreed cannot be seen in a file; what is proven is that this block holds this";
 
 /// What is to be proven.
 #[derive(Clone, Debug)]
@@ -58,7 +62,7 @@ pub(super) async fn run(
         anchored(client, ANCHOR_WITHIN).await;
     }
     let proven = wanted.prove(client).await?;
-    print(client, wanted, &proven, json)?;
+    print(client, wanted, &proven, None, json)?;
     session.stop().await;
     if let Some(out) = out {
         let claim = Ask::Proof {
@@ -67,6 +71,7 @@ pub(super) async fn run(
             keys: wanted.keys(),
         };
         let mut kept = heard(&kept);
+        transcript::keep_agreed(&mut kept);
         kept.push((claim, Answer::Proof(Vec::new())));
         let bytes = transcript::encode(&kept);
         std::fs::write(out, &bytes).map_err(|error| format!("cannot write {}: {error}", out.display()))?;
@@ -80,7 +85,7 @@ pub(super) async fn run(
 /// Checks every proof of a bundle against a copy of the state on disk, with nobody to ask but the bundle.
 pub(super) async fn verify(mut plan: Plan, bundle: &Path, json: bool) -> Result<(), Failure> {
     let exchanges = read(bundle)?;
-    let wanted = proofs_in(&exchanges);
+    let (wanted, sequenced) = (proofs_in(&exchanges), transcript::is_sequenced(&exchanges));
     if wanted.is_empty() {
         return Err(format!("{} proves nothing", bundle.display()).into());
     }
@@ -92,8 +97,9 @@ pub(super) async fn verify(mut plan: Plan, bundle: &Path, json: bool) -> Result<
     let end = Instant::now() + STATUS_WITHIN;
     for mut wanted in wanted {
         let proven = loop {
-            // A bundle holds what its own tier needed, and does not say which that was.
+            // A bundle holds what its own tier needed, and says only of the weakest which that was.
             wanted.accept = match wanted.accept {
+                _ if sequenced => Accept::Sequenced { agree: 1 },
                 Accept::Confirmed => Accept::Pending { l1_blocks: 0 },
                 Accept::Pending { .. } | Accept::Sequenced { .. } => Accept::Confirmed,
             };
@@ -105,7 +111,8 @@ pub(super) async fn verify(mut plan: Plan, bundle: &Path, json: bool) -> Result<
                 Err(_) => sleep(LOOK).await,
             }
         };
-        print(&client, &wanted, &proven, json)?;
+        let unshown = matches!(proven.anchor.tier, Tier::Sequenced { .. }).then_some(UNSHOWN);
+        print(&client, &wanted, &proven, unshown, json)?;
     }
     client.stop().await;
     Ok(())
@@ -150,6 +157,7 @@ fn print(
     client: &LightClient,
     wanted: &Wanted,
     proven: &Proven<ProvenState>,
+    unshown: Option<&str>,
     json: bool,
 ) -> Result<(), Failure> {
     let account: Option<Account> = proven.value.account(wanted.address)?;
@@ -167,9 +175,12 @@ fn print(
             })
         });
         let slots: Vec<_> = slots.iter().map(|(slot, word)| json!({"slot": slot, "value": word})).collect();
+        let mut proof = known(&proven.anchor, now_s);
+        if let Some(unshown) = unshown {
+            proof["unshown"] = unshown.into();
+        }
         return print_json(&json!({
-            "layer": layer, "address": wanted.address, "account": account, "slots": slots,
-            "proof": known(&proven.anchor, now_s),
+            "layer": layer, "address": wanted.address, "account": account, "slots": slots, "proof": proof,
         }));
     }
     match account {
@@ -181,5 +192,6 @@ fn print(
     }
     slots.iter().for_each(|(slot, word)| println!("  {slot}  {word:#x}"));
     println!("{}", show::anchor(&proven.anchor, now_s));
+    unshown.iter().for_each(|unshown| println!("NOT PROVEN: {unshown}"));
     Ok(())
 }

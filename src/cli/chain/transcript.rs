@@ -5,10 +5,11 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use alloy_primitives::{B256, keccak256};
 use async_trait::async_trait;
 use lightclient::source::budget::BudgetView;
 use lightclient::source::wire::{decode_answer, decode_ask, encode_answer, encode_ask};
-use lightclient::source::{Answer, Ask, Fault, Source, SourceError};
+use lightclient::source::{Answer, Ask, At, Fault, Layer, Source, SourceError};
 
 /// First bytes of a transcript.
 const MAGIC: &[u8; 8] = b"lmproof\x01";
@@ -85,6 +86,11 @@ impl Replay {
                 });
                 Some(Answer::Assertions(logs.flatten().collect()))
             }
+            // The newest header that the bundle knows is the one that it was made at.
+            Ask::HeaderAt { layer, at: At::Latest } => {
+                let same = |known: &Ask| matches!(known, Ask::HeaderAt { layer: l, at: At::Number(_) } if l == layer);
+                self.0.iter().rev().find(|(known, _)| same(known)).map(|(_, answer)| answer.clone())
+            }
             _ => self.0.iter().rev().find(|(known, _)| known == ask).map(|(_, answer)| answer.clone()),
         }
     }
@@ -105,6 +111,27 @@ impl Source for Replay {
             || SourceError { by: self.name().into(), fault: Fault::NotHere("not in it".to_owned()) };
         self.find(ask).ok_or_else(missing)
     }
+}
+
+/// Of the headers that sources named without being asked for a hash, keeps the one that state was proven under: others are
+/// what sources said that did not agree.
+pub(super) fn keep_agreed(exchanges: &mut Exchanges) {
+    let proven: Vec<B256> = exchanges
+        .iter()
+        .filter_map(|(ask, _)| match ask {
+            Ask::Proof { layer: Layer::L2, block, .. } => Some(block.hash),
+            _ => None,
+        })
+        .collect();
+    exchanges.retain(|exchange| match exchange {
+        (Ask::HeaderAt { at: At::Number(_), .. }, Answer::Header(raw)) => proven.contains(&keccak256(raw)),
+        (ask, _) => !matches!(ask, Ask::HeaderAt { .. }),
+    });
+}
+
+/// Whether a bundle was made at a header that nothing but the agreement of sources stands behind.
+pub(super) fn is_sequenced(exchanges: &Exchanges) -> bool {
+    exchanges.iter().any(|(ask, _)| matches!(ask, Ask::HeaderAt { .. }))
 }
 
 /// Writes exchanges, the last answer to each question; what is too large for the wire is left out.
@@ -149,6 +176,9 @@ fn take<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], String> {
 
 #[cfg(test)]
 mod tests {
+    use lightclient::source::Block;
+    use lightclient::state::Keys;
+
     use super::*;
 
     #[test]
@@ -163,5 +193,26 @@ mod tests {
         let whole = (0..bytes.len()).filter(|end| decode(&bytes[..*end]).is_ok()).count();
         assert_eq!(whole, 2, "only between exchanges");
         assert!(decode(b"something else").is_err());
+    }
+
+    #[test]
+    fn of_what_sources_named_the_header_that_was_proven_under_is_kept() {
+        let header = |bytes: &'static [u8]| Answer::Header(bytes.into());
+        let at = |at| Ask::HeaderAt { layer: Layer::L2, at };
+        let block = Block { number: 7, hash: keccak256(b"agreed") };
+        let proof = Ask::Proof { layer: Layer::L2, block, keys: Keys::new() };
+        let mut exchanges = vec![
+            (at(At::Latest), header(b"newer")),
+            (at(At::Number(7)), header(b"agreed")),
+            (at(At::Number(7)), header(b"dissent")),
+            (proof, Answer::Proof(vec![b"node".as_slice().into()])),
+        ];
+        keep_agreed(&mut exchanges);
+        assert_eq!(exchanges.len(), 2);
+        let replay = Replay(decode(&encode(&exchanges)).unwrap());
+        assert!(is_sequenced(&replay.0));
+        assert_eq!(replay.find(&at(At::Latest)), Some(header(b"agreed")));
+        assert_eq!(replay.find(&at(At::Number(7))), Some(header(b"agreed")));
+        assert_eq!(replay.find(&at(At::Number(8))), None);
     }
 }
