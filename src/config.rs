@@ -469,7 +469,8 @@ fn did_you_mean<'a>(unknown: &str, known: impl Iterator<Item = &'a str>) -> Stri
 
 fn refuse_unknown_variables() -> Result<(), ConfigError> {
     let command = crate::cli::Cli::command();
-    let mut known: Vec<String> = Vec::new();
+    // The password of a key is no flag, so that it never is an argument; the sender is one of subcommands' subcommands.
+    let mut known: Vec<String> = vec!["LIVEMESH_PASSWORD".into(), "LIVEMESH_FROM".into()];
     for part in std::iter::once(&command).chain(command.get_subcommands()) {
         let variables = part.get_arguments().filter_map(|arg| arg.get_env());
         known.extend(variables.map(|name| name.to_string_lossy().into_owned()));
