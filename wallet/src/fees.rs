@@ -14,9 +14,9 @@ const LEAST: u128 = 1;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Price {
     /// Most for one unit of gas, wei.
-    pub max_fee: u128,
+    pub max_fee: u64,
     /// Of it for whoever orders transactions, wei.
-    pub tip: u128,
+    pub tip: u64,
     /// Whether the chain knows no base fee, so that the transaction names one price.
     pub legacy: bool,
 }
@@ -60,10 +60,10 @@ pub fn base_fee(said: &[u128], proven: Option<u64>) -> Option<u128> {
 /// [`TooDear`] when the ceiling does not even cover the base fee.
 pub fn first(base: u128, legacy: bool, gas: u64, ceiling: Option<U256>) -> Result<Price, TooDear> {
     let most = most(gas, ceiling);
-    if most < base {
+    if u128::from(most) < base {
         return Err(TooDear { base, gas, ceiling: ceiling.unwrap_or(U256::MAX) });
     }
-    Ok(Price { max_fee: base.saturating_mul(2).min(most), tip: 0, legacy })
+    Ok(Price { max_fee: twice(base).min(most), tip: 0, legacy })
 }
 
 /// The price of a replacement: an eighth more at least, which is what pools want, and twice the base fee. None when the
@@ -73,7 +73,7 @@ pub fn raised(last: Price, base: u128, gas: u64, ceiling: Option<U256>) -> Optio
     let least = last.max_fee.saturating_add(last.max_fee.div_ceil(8)).max(last.max_fee.saturating_add(1));
     let most = most(gas, ceiling);
     let tip = if last.tip == 0 { 0 } else { last.tip.saturating_add(last.tip.div_ceil(8)) };
-    (least <= most).then(|| Price { max_fee: least.max(base.saturating_mul(2)).min(most), tip, ..last })
+    (least <= most).then(|| Price { max_fee: least.max(twice(base)).min(most), tip, ..last })
 }
 
 /// Gas limit from what endpoints estimated: a fifth more than the highest.
@@ -82,9 +82,13 @@ pub fn gas_limit(estimates: &[u64]) -> Option<u64> {
     estimates.iter().max().map(|most| most.saturating_add(most / 5))
 }
 
-/// Most wei a unit of gas may cost under a ceiling for the whole.
-fn most(gas: u64, ceiling: Option<U256>) -> u128 {
-    ceiling.map_or(u128::MAX, |ceiling| (ceiling / U256::from(gas.max(1))).saturating_to())
+/// Most wei a unit of gas may cost under a ceiling for the whole; no chain's gas costs eighteen ether.
+fn most(gas: u64, ceiling: Option<U256>) -> u64 {
+    ceiling.map_or(u64::MAX, |ceiling| (ceiling / U256::from(gas.max(1))).saturating_to())
+}
+
+fn twice(base: u128) -> u64 {
+    u64::try_from(base.saturating_mul(2)).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -118,12 +118,12 @@ pub enum Progress {
         /// The new one.
         hash: B256,
         /// What it offers for a unit of gas, wei.
-        max_fee: u128,
+        max_fee: u64,
     },
     /// It would have to offer more than it may.
     AtCeiling {
         /// What it offers for a unit of gas, wei.
-        max_fee: u128,
+        max_fee: u64,
     },
     /// Nonces below its own that nobody uses: a stranger with the same key may have, and took it back.
     Gap {
@@ -161,7 +161,7 @@ pub struct PendingView {
     /// Its newest transaction.
     pub hash: B256,
     /// What that offers for a unit of gas, wei.
-    pub max_fee: u128,
+    pub max_fee: u64,
     /// How often the price was raised.
     pub replacements: usize,
     /// In which block it is, as far as is known.
@@ -278,6 +278,7 @@ impl Wallet {
         if let Some(ended) = self.shared.ended(id)? {
             return ended;
         }
+        self.drive(id);
         track::wait(self.shared.track(id), until).await
     }
 

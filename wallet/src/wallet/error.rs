@@ -94,8 +94,8 @@ pub enum WalletError {
     #[error("the nonce of transaction {} was used by one that this wallet did not sign: somebody else has the key, or two \
              wallets use it; what it should have done did not happen", .0.0)]
     Displaced(Id),
-    /// It was followed, and the follower is gone.
-    #[error("transaction {} is not followed in this process: resume first", .0.0)]
+    /// Who followed it is gone.
+    #[error("transaction {} is not followed any more: the wallet was closed", .0.0)]
     NotFollowed(Id),
     /// Nothing can be proven.
     #[error("nothing can be proven here: run with a light client, or wait only until it is sequenced")]

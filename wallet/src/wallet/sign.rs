@@ -30,7 +30,7 @@ impl Draft<'_> {
         let (nonce, gas_limit, price) = (self.nonce, self.gas, self.price);
         if price.legacy {
             let chain_id = Some(self.chain_id);
-            let draft = TxLegacy { chain_id, nonce, gas_price: price.max_fee, gas_limit, to, value, input };
+            let draft = TxLegacy { chain_id, nonce, gas_price: price.max_fee.into(), gas_limit, to, value, input };
             let signature = signer.sign(draft.signature_hash())?;
             let signed = draft.into_signed(signature);
             return Ok(Signed { hash: *signed.hash(), raw: signed.encoded_2718().into(), price, cancels });
@@ -39,8 +39,8 @@ impl Draft<'_> {
             chain_id: self.chain_id,
             nonce,
             gas_limit,
-            max_fee_per_gas: price.max_fee,
-            max_priority_fee_per_gas: price.tip,
+            max_fee_per_gas: price.max_fee.into(),
+            max_priority_fee_per_gas: price.tip.into(),
             to,
             value,
             access_list: alloy_eips::eip2930::AccessList::default(),
