@@ -112,9 +112,8 @@ pub(super) async fn find(
 
 async fn see(flags: &Flags, chain: &ChainArgs, peers: &PeerArgs, json: bool) -> Result<Seen, Failure> {
     let opened = Opened::new(chain, peers, json).await?;
-    let round = match opened.read(&Ask::Round).await? {
-        Read::Round(round) => round,
-        _ => return Err("the light client read something else than a round".into()),
+    let Read::Round(round) = opened.read(&Ask::Round).await? else {
+        return Err("the light client read something else than a round".into());
     };
     let Read::Inflation(inflation) = opened.read(&Ask::Inflation).await? else {
         return Err("the light client read something else than inflation".into());
