@@ -24,10 +24,11 @@ proptest! {
     fn each_step_is_an_eighth_more_and_none_breaks_the_ceiling(
         base in 1..1_000_000_u128, gas in 21_000..5_000_000_u64, ceiling in 1..u64::MAX, spike in 1..10_000_000_u128,
     ) {
-        let ceiling = Some(U256::from(ceiling));
+        let most = U256::from(ceiling);
+        let ceiling = Some(most);
         let Ok(mut price) = first(base, false, gas, ceiling) else { return Ok(()) };
         for _ in 0..50 {
-            prop_assert!(U256::from(price.max_fee) * U256::from(gas) <= ceiling.unwrap());
+            prop_assert!(U256::from(price.max_fee) * U256::from(gas) <= most);
             let Some(next) = raised(price, spike, gas, ceiling) else { return Ok(()) };
             prop_assert!(next.max_fee * 8 >= price.max_fee * 9);
             price = next;

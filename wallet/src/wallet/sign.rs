@@ -30,7 +30,8 @@ impl Draft<'_> {
         let (nonce, gas_limit, price) = (self.nonce, self.gas, self.price);
         if price.legacy {
             let chain_id = Some(self.chain_id);
-            let draft = TxLegacy { chain_id, nonce, gas_price: price.max_fee.into(), gas_limit, to, value, input };
+            let draft =
+                TxLegacy { chain_id, nonce, gas_price: price.max_fee.into(), gas_limit, to, value, input };
             let signature = signer.sign(draft.signature_hash())?;
             let signed = draft.into_signed(signature);
             return Ok(Signed { hash: *signed.hash(), raw: signed.encoded_2718().into(), price, cancels });

@@ -1,0 +1,10 @@
+//! Wallets on chains that really include transactions: what is sent once happens once.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test may fail by panic, and says what it measured"
+)]
+
+mod devnet;
+mod killed;
+mod net;
