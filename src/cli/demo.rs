@@ -1,7 +1,8 @@
-//! `livemesh demo`: three orchestrators, a broadcaster and a publisher as separate processes on one machine.
+//! `livemesh demo`: a devnet, three orchestrators with stake on it, a broadcaster and a publisher as separate processes on one
+//! machine.
 //!
-//! Everything is what a real mesh runs; only the addresses are loopback. Ends by itself with `--for`, and then exits with 0 only
-//! if nothing went missing.
+//! Everything is what a real mesh runs; only the addresses are loopback, and the chain is small and quick. Ends by itself with
+//! `--for`, and then exits with 0 only if nothing went missing and nothing about the chain was believed without proof.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::path::PathBuf;
@@ -15,17 +16,23 @@ use crate::cli::Failure;
 use crate::cli::api::Api;
 use crate::cli::terminal::StatusLine;
 
+mod chain;
 mod clip;
 mod curve;
 mod process;
+mod rounds;
 mod tally;
 
+use chain::Chain;
 use curve::Curve;
-use process::{Home, NodeProcess, Role};
+use process::{Home, NodeProcess, Plan, Role};
+use rounds::Rounds;
 use tally::Tally;
 
 /// Name of the demo's stream.
 const STREAM: &str = "demo";
+/// Name of its publisher's node.
+const BROADCASTER: &str = "broadcaster";
 /// How often the broadcaster is asked how it goes.
 const POLL: Duration = Duration::from_millis(500);
 /// How long a killed orchestrator stays away.
@@ -53,6 +60,9 @@ pub(crate) struct Args {
     /// Draws the memory of all processes into this SVG file
     #[arg(long, value_name = "FILE")]
     curve: Option<PathBuf>,
+    /// Without stake: no chain runs, and the broadcaster works with any orchestrator
+    #[arg(long)]
+    no_chain: bool,
     /// Shows what the processes log
     #[arg(long)]
     logs: bool,
@@ -60,20 +70,17 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     let mut line = StatusLine::new(json);
-    let clip = clip::prepare(args.input.as_deref(), &mut line).await?;
     let home = Home::new(args.logs)?;
     let mut stop = Box::pin(crate::node::stop_signal());
+    let clip = clip::prepare(args.input.as_deref(), &mut line).await?;
+    let chain = found(&args, &home, json, &mut line).await?;
 
     line.set("starting orchestrators");
-    let mut orchestrators = Vec::new();
-    for n in 1..=args.orchestrators {
-        let bootstrap: Vec<String> =
-            orchestrators.iter().flat_map(|o: &NodeProcess| o.ready.control.clone()).collect();
-        orchestrators.push(home.start(&format!("orchestrator-{n}"), Role::Orchestrator, &bootstrap).await?);
-    }
+    let orchestrators = start_orchestrators(&args, &home, chain.is_some()).await?;
     let bootstrap: Vec<String> = orchestrators.iter().flat_map(|o| o.ready.control.clone()).collect();
     line.set("starting the broadcaster");
-    let broadcaster = home.start("broadcaster", Role::Broadcaster { port: args.port }, &bootstrap).await?;
+    let role = Role::Broadcaster { port: args.port };
+    let broadcaster = home.start(plan(&home, BROADCASTER, role, chain.is_some()), &bootstrap).await?;
     let page = format!("http://{}/", broadcaster.ready.http);
     let rtmp = broadcaster.ready.rtmp.as_deref().ok_or("the broadcaster has no RTMP address")?;
     let mut publisher = clip::publish(&clip, rtmp, STREAM, args.logs)?;
@@ -81,16 +88,20 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     if !json {
         println!("page      {page}");
         println!("playlist  {page}live/{STREAM}/master.m3u8");
+        if chain.is_some() {
+            println!("chain     {page}api/v1/chain");
+        }
         println!("Ctrl-C ends it");
     }
 
     let api = Api::new(&page)?;
     let mut demo = Demo {
-        tally: Tally::new(Instant::now()),
+        tally: Tally::new(Instant::now(), chain.as_ref().map(|chain| Rounds::of(&chain.stakers))),
         curve: args.curve.clone().map(Curve::new),
         api,
         broadcaster,
         orchestrators,
+        chain,
         victim: 0,
     };
     let ended = demo.watch(&args, &mut stop, &mut publisher, &mut line, &home, &bootstrap).await;
@@ -101,10 +112,11 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     if let Some(curve) = &demo.curve {
         curve.write()?;
     }
-    let Demo { tally, broadcaster, orchestrators, .. } = demo;
+    let Demo { tally, broadcaster, orchestrators, chain, .. } = demo;
     broadcaster.stop().await;
-    for orchestrator in orchestrators {
-        orchestrator.stop().await;
+    futures::future::join_all(orchestrators.into_iter().map(NodeProcess::stop)).await;
+    if let Some(chain) = chain {
+        chain.stop().await;
     }
     ended?;
     let report = tally.report();
@@ -116,12 +128,51 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     Ok(if report.is_whole() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// Lets the orchestrators stake, unless it is to go without.
+async fn found(
+    args: &Args,
+    home: &Home,
+    json: bool,
+    line: &mut StatusLine,
+) -> Result<Option<Chain>, Failure> {
+    if args.no_chain {
+        return Ok(None);
+    }
+    line.set("founding a chain: orchestrators register, a delegator delegates, a round begins");
+    let began = Instant::now();
+    let chain = Chain::start(home, args.orchestrators, &[BROADCASTER]).await?;
+    line.end();
+    if !json {
+        let took = began.elapsed().as_secs_f64();
+        for staker in &chain.stakers {
+            println!("stake     {:<16} {}   ({})", staker.name, staker.stake, staker.address());
+        }
+        println!("          registered by signed transactions on a chain of this machine, in {took:.1} s");
+    }
+    Ok(Some(chain))
+}
+
+/// The first one alone, so that the others have somebody to begin with.
+async fn start_orchestrators(args: &Args, home: &Home, staked: bool) -> Result<Vec<NodeProcess>, Failure> {
+    let plan = |n: u8| plan(home, &format!("orchestrator-{n}"), Role::Orchestrator, staked);
+    let first = home.start(plan(1), &[]).await?;
+    let known = first.ready.control.clone();
+    let others = (2..=args.orchestrators).map(|n| home.start(plan(n), &known));
+    let others = futures::future::try_join_all(others).await?;
+    Ok(std::iter::once(first).chain(others).collect())
+}
+
+fn plan(home: &Home, name: &str, role: Role, staked: bool) -> Plan {
+    Plan { name: name.to_owned(), role, config: staked.then(|| chain::config_of(home, name)) }
+}
+
 struct Demo {
     tally: Tally,
     curve: Option<Curve>,
     api: Api,
     broadcaster: NodeProcess,
     orchestrators: Vec<NodeProcess>,
+    chain: Option<Chain>,
     victim: usize,
 }
 
@@ -157,7 +208,7 @@ impl Demo {
                     next_return = None;
                 }
                 _ = poll.tick() => {
-                    self.tally.poll(&self.api, STREAM).await;
+                    self.poll().await;
                     self.draw();
                     line.set(&self.tally.line());
                 }
@@ -165,9 +216,16 @@ impl Demo {
         }
     }
 
+    async fn poll(&mut self) {
+        let at = |node: &NodeProcess| (node.name().to_owned(), node.ready.http.clone());
+        let orchestrators: Vec<_> = self.orchestrators.iter().map(at).collect();
+        self.tally.poll(&self.api, STREAM, &orchestrators).await;
+    }
+
     fn draw(&mut self) {
         let nodes = std::iter::once(&self.broadcaster).chain(&self.orchestrators);
-        let memory: Vec<(String, f64)> = nodes.filter_map(NodeProcess::memory).collect();
+        let devnet = self.chain.iter().filter_map(|chain| chain.process().memory());
+        let memory: Vec<(String, f64)> = nodes.filter_map(NodeProcess::memory).chain(devnet).collect();
         if let Some(curve) = &mut self.curve {
             curve.sample(&memory);
         }
@@ -177,7 +235,7 @@ impl Demo {
         let deadline = Instant::now() + LAST_SEGMENTS;
         tokio::time::sleep(POLL).await;
         loop {
-            self.tally.poll(&self.api, STREAM).await;
+            self.poll().await;
             if self.tally.is_settled() || Instant::now() > deadline {
                 return;
             }

@@ -52,6 +52,9 @@ pub(crate) struct Args {
     /// L1 blocks until an assertion about L2 is confirmed
     #[arg(long, default_value_t = 20, value_name = "BLOCKS")]
     confirm_period: u64,
+    /// Ends when standard input closes, so that a parent's death ends it too
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
 }
 
 /// See [`Args::preset`].
@@ -62,13 +65,17 @@ enum Size {
 }
 
 pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
+    let watch_stdin = args.until_stdin_closes;
     let devnet = Devnet::start(args.config()).await?;
     if json {
         println!("{}", describe(&devnet));
     } else {
         introduce(&devnet);
     }
-    node::stop_signal().await;
+    tokio::select! {
+        () = node::stop_signal() => {}
+        () = node::stdin_closed(), if watch_stdin => {}
+    }
     devnet.stop().await;
     Ok(ExitCode::SUCCESS)
 }

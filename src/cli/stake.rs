@@ -169,11 +169,9 @@ fn calls(what: What, state: &Chain, me: Address) -> Result<(Vec<Call>, String), 
             Ok((bond(state, me, amount, to), format!("stake {amount} with {to}")))
         }
         What::Register { amount, reward_cut, fee_share, service_uri } => {
-            let amount = amount.of(Lpt(state.token.balances.at(&me)));
-            let mut calls = bond(state, me, amount, me);
-            calls.push(Call::Bonding(Bonding::Transcoder(reward_cut, fee_share, none)));
-            calls.extend(service_uri.map(Call::SetServiceUri));
-            Ok((calls, format!("become an orchestrator with {amount}")))
+            let stake = amount.of(Lpt(state.token.balances.at(&me)));
+            let terms = Terms { stake, reward_cut, fee_share, service_uri };
+            Ok((register(state, me, terms), format!("become an orchestrator with {stake}")))
         }
         What::Set { reward_cut, fee_share, service_uri, reward_caller } => {
             let t = state.bonding.transcoders.at(&me);
@@ -213,12 +211,37 @@ fn calls(what: What, state: &Chain, me: Address) -> Result<(Vec<Call>, String), 
             one(Bonding::WithdrawFees(me, amount.0), format!("withdraw {amount} of fees"))
         }
         What::Claim => one(Bonding::ClaimEarnings(U256::ZERO), "claim what was earned".into()),
-        What::Keys(_) | What::Status { .. } | What::Certify(_) | What::Pending => Ok((Vec::new(), String::new())),
+        What::Keys(_) | What::Status { .. } | What::Certify(_) | What::Pending => {
+            Ok((Vec::new(), String::new()))
+        }
     }
 }
 
 /// A bond, behind an allowance of exactly so much where there is too little.
-fn bond(state: &Chain, me: Address, amount: Lpt, to: Address) -> Vec<Call> {
+/// On which terms an orchestrator works.
+#[derive(Clone, Debug)]
+pub(in crate::cli) struct Terms {
+    /// Its own stake.
+    pub(in crate::cli) stake: Lpt,
+    /// Part of rewards that it keeps, parts per million.
+    pub(in crate::cli) reward_cut: U256,
+    /// Part of fees that it shares with its delegators, parts per million.
+    pub(in crate::cli) fee_share: U256,
+    /// Where it serves.
+    pub(in crate::cli) service_uri: Option<String>,
+}
+
+/// What makes somebody an orchestrator.
+pub(in crate::cli) fn register(state: &Chain, me: Address, terms: Terms) -> Vec<Call> {
+    let Terms { stake, reward_cut, fee_share, service_uri } = terms;
+    let mut calls = bond(state, me, stake, me);
+    calls.push(Call::Bonding(Bonding::Transcoder(reward_cut, fee_share, Hint::default())));
+    calls.extend(service_uri.map(Call::SetServiceUri));
+    calls
+}
+
+/// What stakes with an orchestrator.
+pub(in crate::cli) fn bond(state: &Chain, me: Address, amount: Lpt, to: Address) -> Vec<Call> {
     let spender = state.addresses.bonding_manager;
     let allowed = state.token.allowances.at(&(me, spender));
     let approve = (allowed < amount.0).then_some(Call::Token(Token::Approve(spender, amount.0)));

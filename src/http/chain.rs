@@ -1,7 +1,7 @@
 //! What `/api/v1/chain` says: the round, the pool, this node's orchestrator, alarms, sources, duties; how all of it was proven
 //! and how old it is. Amounts are decimal strings of base units, rates are parts per million or billion as named.
 
-use actors::chain_watcher::view::{ChainView, Member, Note, RoundFacts, SourceHealth, Tier};
+use actors::chain_watcher::view::{ChainView, Member, Note, Reads, RoundFacts, SourceHealth, Tier};
 use alloy_primitives::Address;
 use protocol::Lpt;
 use serde::Serialize;
@@ -27,6 +27,8 @@ pub(crate) struct ChainState {
     pub sources: Vec<SourceHealth>,
     /// What was done for the own orchestrator, newest last.
     pub duties: Vec<Note>,
+    /// Facts taken since the node began, by how they were known.
+    pub reads: Reads,
 }
 
 /// How and when it was proven.
@@ -159,6 +161,7 @@ impl ChainState {
             alarms: view.alarms.iter().map(alarm).collect(),
             sources: view.sources.as_ref().clone(),
             duties: view.duties.as_ref().clone(),
+            reads: view.reads,
         }
     }
 }

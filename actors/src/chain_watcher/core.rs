@@ -128,6 +128,8 @@ impl Core {
         let Reading { tier, l1_slot, l2_block, at_ms, round, members, pool_limit, own, balance, leaving } =
             reading;
         let view = &mut self.view;
+        let facts = 1 + members.len() + usize::from(own.is_some()) + usize::from(balance.is_some());
+        view.reads.count(tier, facts as u64);
         view.known = Some(Known { tier, l1_slot, l2_block, at_ms, read_at_ms: now_ms });
         view.round = Some(round);
         view.members = Arc::new(members.into_iter().collect());

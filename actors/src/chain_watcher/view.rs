@@ -35,6 +35,27 @@ pub struct ChainView {
     pub duties: Arc<Vec<Note>>,
     /// Between which prices this node works; nothing until a price feed says something.
     pub prices: PriceLimits,
+    /// Facts that were taken since this node began, by how they were known.
+    pub reads: Reads,
+}
+
+/// Facts taken into a [`ChainView`]: each round, orchestrator and balance of each reading is one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Reads {
+    /// Proven down from what Ethereum's sync committee signed.
+    pub proven: u64,
+    /// Proven only under a header that servers name alike: in the end somebody was believed.
+    pub trusted: u64,
+}
+
+impl Reads {
+    /// Counts what a reading brought.
+    pub const fn count(&mut self, tier: Tier, facts: u64) {
+        match tier {
+            Tier::Confirmed | Tier::Pending { .. } => self.proven = self.proven.saturating_add(facts),
+            Tier::Sequenced { .. } => self.trusted = self.trusted.saturating_add(facts),
+        }
+    }
 }
 
 /// Entries that the log of duties keeps: reward and initialization of a fortnight's rounds.

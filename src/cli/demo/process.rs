@@ -1,4 +1,4 @@
-//! One node of the demo as a process of its own: started, killed, started again, stopped in order.
+//! One node of the demo, or its devnet, as a process of its own: started, killed, started again, stopped in order.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -23,7 +23,16 @@ pub(crate) enum Role {
     Broadcaster { port: u16 },
 }
 
-/// Where the demo's nodes keep their files. Removed at the end.
+/// What a node is started with, each time alike.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// Where it is configured to follow a chain; without one it works with anybody.
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Where the demo's processes keep their files. Removed at the end.
 #[derive(Debug)]
 pub(crate) struct Home {
     dir: PathBuf,
@@ -32,14 +41,20 @@ pub(crate) struct Home {
     logs: bool,
 }
 
+/// A running process.
+#[derive(Debug)]
+pub(crate) struct Attended {
+    name: String,
+    child: Child,
+    /// It ends when this closes, so that none is left behind when the demo is killed.
+    _lifeline: Option<ChildStdin>,
+}
+
 /// A running node.
 #[derive(Debug)]
 pub(crate) struct NodeProcess {
-    name: String,
-    role: Role,
-    child: Child,
-    /// The node ends when this closes, so that none is left behind when the demo is killed.
-    _lifeline: Option<ChildStdin>,
+    plan: Plan,
+    process: Attended,
     pub(crate) ready: Ready,
 }
 
@@ -56,31 +71,40 @@ impl Home {
         Ok(Self { dir, program: std::env::current_exe()?, network, logs })
     }
 
+    /// A place of its own for a process.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// This very program.
+    pub(crate) fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Starts a node and waits until it is ready.
-    pub(crate) async fn start(
-        &self,
-        name: &str,
-        role: Role,
-        bootstrap: &[String],
-    ) -> Result<NodeProcess, Failure> {
-        self.start_at(name, role, bootstrap, ("127.0.0.1:0", "127.0.0.1:0")).await
+    pub(crate) async fn start(&self, plan: Plan, bootstrap: &[String]) -> Result<NodeProcess, Failure> {
+        self.start_at(plan, bootstrap, ("127.0.0.1:0", "127.0.0.1:0")).await
     }
 
     async fn start_at(
         &self,
-        name: &str,
-        role: Role,
+        plan: Plan,
         bootstrap: &[String],
         (control, media): (&str, &str),
     ) -> Result<NodeProcess, Failure> {
+        let name = plan.name.as_str();
         let mut command = Command::new(&self.program);
         command
-            .args(["node", "--json", "--until-stdin-closes", "--allow-unstaked", "--no-mdns", "--name", name])
+            .args(["node", "--json", "--until-stdin-closes", "--no-mdns", "--name", name])
             .args(["--network", &self.network, "--control", control, "--media", media])
             .arg("--data-dir")
-            .arg(self.dir.join(name))
+            .arg(self.path(name))
             .args(bootstrap.iter().flat_map(|addr| ["--bootstrap", addr]));
-        match role {
+        match &plan.config {
+            Some(config) => command.arg("--config").arg(config),
+            None => command.arg("--allow-unstaked"),
+        };
+        match plan.role {
             Role::Orchestrator => {
                 command.args(["--roles", "orchestrator", "--no-rtmp", "--http", "127.0.0.1:0"])
             }
@@ -88,6 +112,18 @@ impl Home {
                 .args(["--roles", "broadcaster", "--rtmp", "127.0.0.1:0", "--http"])
                 .arg(format!("127.0.0.1:{}", free_or_any(port))),
         };
+        let (process, line) = self.attend(name, command, START).await?;
+        let ready = serde_json::from_str::<FirstLine>(&line)?.ready;
+        Ok(NodeProcess { plan, process, ready })
+    }
+
+    /// Starts a process that says one line when it is ready, and gives that line.
+    pub(crate) async fn attend(
+        &self,
+        name: &str,
+        mut command: Command,
+        within: Duration,
+    ) -> Result<(Attended, String), Failure> {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -96,22 +132,22 @@ impl Home {
             .kill_on_drop(true)
             .spawn()?;
         let _lifeline = child.stdin.take();
-        let ready = self.first_line(name, &mut child).await?;
-        Ok(NodeProcess { name: name.into(), role, child, _lifeline, ready })
+        let line = self.first_line(name, &mut child, within).await?;
+        Ok((Attended { name: name.into(), child, _lifeline }, line))
     }
 
-    async fn first_line(&self, name: &str, child: &mut Child) -> Result<Ready, Failure> {
+    async fn first_line(&self, name: &str, child: &mut Child, within: Duration) -> Result<String, Failure> {
         let stdout = child.stdout.take().ok_or("no standard output")?;
         let mut lines = BufReader::new(stdout).lines();
-        let line = tokio::time::timeout(START, lines.next_line()).await;
+        let line = tokio::time::timeout(within, lines.next_line()).await;
         // Keep the pipe open: a node that prints to a closed one would die of it.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         match line {
-            Ok(Ok(Some(text))) => Ok(serde_json::from_str::<FirstLine>(&text)?.ready),
+            Ok(Ok(Some(text))) => Ok(text),
             Ok(_) => Err(format!("{name} ended at once: {}", self.last_words(name)).into()),
             Err(_) => {
-                Err(format!("{name} was not ready after {} s: {}", START.as_secs(), self.last_words(name))
-                    .into())
+                let late = within.as_secs();
+                Err(format!("{name} was not ready after {late} s: {}", self.last_words(name)).into())
             }
         }
     }
@@ -138,21 +174,38 @@ impl Drop for Home {
 }
 
 impl NodeProcess {
-    /// Its name, and the megabytes that it and its workers hold; `None` while it is down.
+    /// What it was started as.
+    pub(crate) fn name(&self) -> &str {
+        &self.plan.name
+    }
+
+    /// See [`Attended::memory`].
     pub(crate) fn memory(&self) -> Option<(String, f64)> {
-        Some((self.name.clone(), resident(self.child.id()?) as f64 / 1e6))
+        self.process.memory()
     }
 
     /// As a power cut would.
     pub(crate) async fn kill(&mut self) {
-        let _ = self.child.kill().await;
+        let _ = self.process.child.kill().await;
     }
 
-    /// Starts it again with the same key and the same addresses.
+    /// Starts it again with the same key and the same addresses. Whoever knew its HTTP address has to ask for it anew.
     pub(crate) async fn restart(&mut self, home: &Home, bootstrap: &[String]) -> Result<(), Failure> {
         let Ready { control_addr, media, .. } = self.ready.clone();
-        *self = home.start_at(&self.name, self.role, bootstrap, (&control_addr, &media)).await?;
+        *self = home.start_at(self.plan.clone(), bootstrap, (&control_addr, &media)).await?;
         Ok(())
+    }
+
+    /// See [`Attended::stop`].
+    pub(crate) async fn stop(self) {
+        self.process.stop().await;
+    }
+}
+
+impl Attended {
+    /// Its name, and the megabytes that it and its workers hold; `None` while it is down.
+    pub(crate) fn memory(&self) -> Option<(String, f64)> {
+        Some((self.name.clone(), resident(self.child.id()?) as f64 / 1e6))
     }
 
     /// In order: closing its standard input asks it to end.

@@ -6,6 +6,7 @@ use actors::dispatcher::trace::SegmentTrace;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::rounds::{Proven, Rounds};
 use crate::cli::api::Api;
 
 /// All traces of one stream, gathered while it runs.
@@ -14,6 +15,7 @@ pub(crate) struct Tally {
     started: Instant,
     first_playlist: Option<u64>,
     traces: BTreeMap<u64, SegmentTrace>,
+    rounds: Option<Rounds>,
 }
 
 /// What `livemesh demo --json` prints.
@@ -27,6 +29,9 @@ pub(crate) struct Report {
     hedges: u64,
     segment_latency_ms: Quantiles,
     time_to_first_playlist_ms: Option<u64>,
+    /// Where the nodes follow a chain.
+    #[serde(flatten)]
+    proven: Option<Proven>,
 }
 
 #[derive(Debug, Serialize)]
@@ -37,18 +42,22 @@ struct Quantiles {
 }
 
 impl Tally {
-    pub(crate) fn new(started: Instant) -> Self {
-        Self { started, first_playlist: None, traces: BTreeMap::new() }
+    /// Of a stream that begins now, and of a chain if there is one.
+    pub(crate) fn new(started: Instant, rounds: Option<Rounds>) -> Self {
+        Self { started, first_playlist: None, traces: BTreeMap::new(), rounds }
     }
 
-    /// Asks the broadcaster once.
-    pub(crate) async fn poll(&mut self, api: &Api, stream: &str) {
+    /// Asks the broadcaster once, and what follows a chain; `orchestrators` are names and HTTP addresses of those that run.
+    pub(crate) async fn poll(&mut self, api: &Api, stream: &str, orchestrators: &[(String, String)]) {
         if self.first_playlist.is_none() && api.is_there(&format!("/live/{stream}/master.m3u8")).await {
             self.first_playlist = Some(self.started.elapsed().as_millis() as u64);
         }
         let traces: Result<Vec<SegmentTrace>, _> =
             api.get(&format!("/api/v1/streams/{stream}/explain")).await;
         self.traces.extend(traces.into_iter().flatten().map(|t| (t.seq, t)));
+        if let Some(rounds) = &mut self.rounds {
+            rounds.poll(api, orchestrators).await;
+        }
     }
 
     /// Whether nothing is in work.
@@ -71,7 +80,7 @@ impl Tally {
             report.hedges,
             report.missing,
             report.orchestrators_used.len(),
-        )
+        ) + &self.rounds.as_ref().map_or_else(String::new, Rounds::line)
     }
 
     pub(crate) fn report(&self) -> Report {
@@ -98,13 +107,15 @@ impl Tally {
             hedges: self.traces.values().flat_map(|t| &t.asks).filter(|ask| ask.hedge).count() as u64,
             segment_latency_ms: Quantiles { p50: at(0.5), p99: at(0.99), max: latencies.last().copied() },
             time_to_first_playlist_ms: self.first_playlist,
+            proven: self.rounds.as_ref().map(Rounds::report),
         }
     }
 }
 
 impl Report {
-    /// Whether there was a stream and nothing of it went missing.
+    /// Whether there was a stream, nothing of it went missing, and nothing about the chain was believed.
     pub(crate) fn is_whole(&self) -> bool {
-        self.segments_in > 0 && self.missing == 0
+        let proven = self.proven.as_ref().is_none_or(Proven::is_all);
+        self.segments_in > 0 && self.missing == 0 && proven
     }
 }

@@ -158,13 +158,7 @@ impl<'a> Act<'a> {
         calls: Vec<Call>,
         says: &str,
     ) -> Result<(), Failure> {
-        let mut forecasts = Vec::new();
-        for call in calls {
-            let forecast = predict(&state, self.me, U256::ZERO, call)
-                .map_err(|revert| format!("to {says} would fail, and nothing was sent: {revert}"))?;
-            state.apply(self.me, U256::ZERO, forecast.call.clone())?;
-            forecasts.push(forecast);
-        }
+        let forecasts = foresee(&mut state, self.me, calls, says)?;
         self.tell(says, &forecasts)?;
         self.send(forecasts.iter().map(|forecast| forecast.call.clone()).collect(), &state, says).await
     }
@@ -231,6 +225,23 @@ impl<'a> Act<'a> {
         }
         Ok(())
     }
+}
+
+/// What calls will do one after the other, done on `state`; or why one of them would fail.
+pub(in crate::cli) fn foresee(
+    state: &mut Chain,
+    me: Address,
+    calls: Vec<Call>,
+    says: &str,
+) -> Result<Vec<Forecast>, Failure> {
+    let mut forecasts = Vec::new();
+    for call in calls {
+        let forecast = predict(state, me, U256::ZERO, call)
+            .map_err(|revert| format!("to {says} would fail, and nothing was sent: {revert}"))?;
+        state.apply(me, U256::ZERO, forecast.call.clone())?;
+        forecasts.push(forecast);
+    }
+    Ok(forecasts)
 }
 
 fn confirmed() -> Result<bool, Failure> {
