@@ -3,17 +3,48 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use fixtures::devnet::Devnet;
 use futures::StreamExt;
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use url::Url;
 use wallet::{How, Progress, Settings, Tier, Until, Wallet, WalletError};
 
-use super::net::{self, devnet, error, gift, held, liar, open, result, settings, signer, stranger, url};
+use super::net::{
+    self, devnet, devnet_asserted, error, gift, held, liar, open, result, settings, signer, stranger, url,
+};
 
+/// L1 blocks until an assertion, where none is wanted.
+const NEVER: u64 = 1_000_000;
 /// Longer than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 async fn sequenced(wallet: &Wallet, id: wallet::Id) -> wallet::Outcome {
     tokio::time::timeout(PATIENCE, wallet.wait(id, Until::Sequenced)).await.unwrap().unwrap()
+}
+
+/// Takes the blocks from this one on back, with all that was in them; gives how many.
+fn forget(devnet: &Devnet, from: u64) -> usize {
+    devnet.with(|world| {
+        let head = world.l2.chain.head().unwrap().header.number;
+        world.reorg_l2((head + 1).saturating_sub(from), false).len()
+    })
+}
+
+/// A wallet after a restart: the file is free once the last task of the earlier one has ended.
+async fn reopened(devnet: &Devnet, dir: &TempDir, endpoints: &[Url]) -> Wallet {
+    let opened = async {
+        loop {
+            let wallet =
+                Wallet::open(dir.path(), net::CHAIN, signer(devnet), endpoints.to_vec(), None, settings(1));
+            match wallet {
+                Ok(wallet) => return wallet,
+                Err(WalletError::Journal(_)) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, opened).await.unwrap()
 }
 
 /// Waits for something to happen to an intent.
@@ -127,46 +158,84 @@ async fn a_ceiling_is_kept_and_told() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_reorganisation_takes_back_is_sent_again() {
-    let (devnet, dir) = (devnet().await, tempfile::tempdir().unwrap());
+    let (devnet, dir) = (devnet_asserted(NEVER).await, tempfile::tempdir().unwrap());
     let wallet = open(&devnet, &dir, vec![url(&devnet.l2_url)], settings(1));
-    devnet.hold_transactions(true);
     let id = wallet.send(gift("a", stranger(1))).await.unwrap();
-    until(&wallet, id, |progress| matches!(progress, Progress::Sent { .. })).await;
-    // Taken in and taken back before an assertion covers it.
-    devnet.hold_transactions(false);
     let first = sequenced(&wallet, id).await;
-    let gone = devnet.with(|world| {
-        let head = world.l2.chain.head().unwrap().header.number;
-        world.reorg_l2(head + 1 - first.block, false).iter().any(|block| block.hash == first.block_hash)
-    });
-    if gone {
-        until(&wallet, id, |progress| matches!(progress, Progress::Reorged { .. })).await;
-    }
+    assert!(forget(&devnet, first.block) > 0);
+    let told = until(&wallet, id, |progress| matches!(progress, Progress::Reorged { .. })).await;
+    assert_eq!(told, Progress::Reorged { block_hash: first.block_hash });
     let again = sequenced(&wallet, id).await;
-    assert!(again.success && (!gone || again.block_hash != first.block_hash));
+    assert!(again.success && again.hash == first.hash && again.block_hash != first.block_hash);
     assert_eq!(held(&devnet, stranger(1)), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_nonce_used_by_a_stranger_with_the_same_key_is_told() {
+async fn a_nonce_used_by_a_stranger_with_the_same_key_is_told_after_a_restart_too() {
     let (devnet, ours, theirs) = (devnet().await, tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let (one, two) = (
-        open(&devnet, &ours, vec![url(&devnet.l2_url)], settings(1)),
-        open(&devnet, &theirs, vec![url(&devnet.l2_url)], settings(1)),
-    );
+    let endpoints = vec![url(&devnet.l2_url)];
     devnet.hold_transactions(true);
+    let one = open(&devnet, &ours, endpoints.clone(), settings(1));
     let lost = one.send(gift("a", stranger(1))).await.unwrap();
     until(&one, lost, |progress| matches!(progress, Progress::Sent { .. })).await;
-    devnet.with(fixtures::devnet::World::drop_transactions);
-    // The other wallet offers more, so that the first one's copy is refused from now on.
-    devnet.set_base_fee(100_000_000_000);
+    drop(one);
+    while devnet.drop_transactions() > 0 {}
+    let two = open(&devnet, &theirs, endpoints.clone(), settings(1));
     let won = two.send(gift("b", stranger(2))).await.unwrap();
-    until(&two, won, |progress| matches!(progress, Progress::Sent { .. })).await;
     devnet.hold_transactions(false);
     sequenced(&two, won).await;
+    let one = reopened(&devnet, &ours, &endpoints).await;
+    assert_eq!(one.resume(), [lost]);
     let ended = tokio::time::timeout(PATIENCE, one.wait(lost, Until::Sequenced)).await.unwrap();
     assert!(matches!(ended, Err(WalletError::Displaced(id)) if id == lost));
     assert_eq!((held(&devnet, stranger(1)), held(&devnet, stranger(2))), (0, 1));
+    let next = one.send(gift("c", stranger(1))).await.unwrap();
+    assert!(sequenced(&one, next).await.success);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_that_a_stranger_left_below_is_told_and_passes_when_it_is_filled() {
+    let (devnet, ours, theirs) =
+        (devnet_asserted(NEVER).await, tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let endpoints = vec![url(&devnet.l2_url)];
+    let two = open(&devnet, &theirs, endpoints.clone(), settings(1));
+    let below = two.send(gift("b", stranger(2))).await.unwrap();
+    let taken = sequenced(&two, below).await;
+    drop(two);
+    devnet.hold_transactions(true);
+    let one = open(&devnet, &ours, endpoints.clone(), settings(1));
+    let above = one.send(gift("a", stranger(1))).await.unwrap();
+    forget(&devnet, taken.block);
+    devnet.hold_transactions(false);
+    let told = until(&one, above, |progress| matches!(progress, Progress::Gap { .. })).await;
+    assert_eq!(told, Progress::Gap { nonces: vec![0] });
+    let two = reopened(&devnet, &theirs, &endpoints).await;
+    assert_eq!(two.resume(), [below]);
+    sequenced(&one, above).await;
+    assert_eq!((held(&devnet, stranger(1)), held(&devnet, stranger(2))), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_goes_on_with_the_dearest_transaction() {
+    let (devnet, dir) = (devnet().await, tempfile::tempdir().unwrap());
+    let endpoints = vec![url(&devnet.l2_url)];
+    devnet.hold_transactions(true);
+    let hasty = Settings { escalate_after: Duration::from_millis(200), ..settings(1) };
+    let wallet = open(&devnet, &dir, endpoints.clone(), hasty);
+    let id = wallet.send(gift("a", stranger(1))).await.unwrap();
+    let first = wallet.pending()[0].max_fee;
+    devnet.set_base_fee(first + 1);
+    until(&wallet, id, |progress| matches!(progress, Progress::Replaced { .. })).await;
+    drop(wallet);
+    devnet.drop_transactions();
+    let wallet = reopened(&devnet, &dir, &endpoints).await;
+    let [before] = &wallet.pending()[..] else { panic!("one is under way") };
+    assert!(before.id == id && before.replacements > 0 && before.max_fee > first && before.nonce == 0);
+    devnet.hold_transactions(false);
+    assert_eq!(wallet.send(gift("a", stranger(1))).await.unwrap(), id);
+    let outcome = sequenced(&wallet, id).await;
+    assert_eq!(outcome.hash, before.hash);
+    assert_eq!(held(&devnet, stranger(1)), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,13 @@ pub(crate) fn settings(agree: usize) -> Settings {
 }
 
 pub(crate) async fn devnet() -> Arc<Devnet> {
+    devnet_asserted(4).await
+}
+
+/// A devnet whose L2 blocks are asserted every so many L1 blocks; until then they can be taken back.
+pub(crate) async fn devnet_asserted(every: u64) -> Arc<Devnet> {
     let mut config = Config { history: 10, pace: Pace::Wall, ..Config::default() };
+    config.settings.assertion_interval = every;
     config.settings.slot_ms = 400;
     config.settings.l2_blocks_per_slot = 2;
     Arc::new(Devnet::start(config).await.unwrap())
