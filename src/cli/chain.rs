@@ -140,8 +140,10 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
         What::Status => status(plan, peers, json).await?,
         What::Read { cross_check, what } => {
             let session = synced(plan, peers, None, json).await?;
-            read::run(&session.client, chain.accept, &what.ask(), cross_check, json).await?;
+            let read = read::run(&session.client, chain.accept, &what.ask(), cross_check, json).await;
+            // What was learned on the way is kept, whatever came of the read.
             session.stop().await;
+            read?;
         }
         What::Proof { address, slots, on_l1, out } => {
             let wanted = proof::Wanted { address, slots, on_l1, accept: chain.accept };

@@ -205,12 +205,15 @@ impl Shared {
             let (assertions, pins) = anchors.saved();
             disk.save(&Saved { assertions, pins, ..saved }).map_err(|error| error.to_string())
         });
-        match written.await.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(()) => {
+        match written.await {
+            Ok(Ok(())) => {
                 self.clear("save");
                 self.clear("store");
             }
-            Err(error) => self.raise(Alarm::Save(error)),
+            Ok(Err(error)) => self.raise(Alarm::Save(error)),
+            // The program is ending; what was durable before still is.
+            Err(ended) if ended.is_cancelled() => {}
+            Err(panicked) => self.raise(Alarm::Save(panicked.to_string())),
         }
     }
 

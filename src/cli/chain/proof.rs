@@ -57,13 +57,14 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let kept = Kept::default();
     let session = synced(plan, peers, out.map(|_| &kept), json).await?;
-    let client = &session.client;
+    let client = session.client.clone();
     if !wanted.on_l1 {
-        anchored(client, ANCHOR_WITHIN).await;
+        anchored(&client, ANCHOR_WITHIN).await;
     }
-    let proven = wanted.prove(client).await?;
-    print(client, wanted, &proven, None, json)?;
+    let proven = wanted.prove(&client).await;
     session.stop().await;
+    let proven = proven?;
+    print(&client, wanted, &proven, None, json)?;
     if let Some(out) = out {
         let claim = Ask::Proof {
             layer: if wanted.on_l1 { Layer::L1 } else { Layer::L2 },
