@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::admission::Stake;
 
 pub mod chain;
+pub mod payments;
 
 /// An orchestrator that could be asked now: its record is signed, unexpired and admitted.
 #[derive(Clone, Debug, PartialEq)]

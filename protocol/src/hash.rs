@@ -6,7 +6,7 @@ use alloy_primitives::{Keccak256, keccak256};
 use serde::{Deserialize, Serialize};
 
 /// A keccak-256 digest, 32 bytes, shown as lower-case hex.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash(pub [u8; 32]);
 
 impl Hash {

@@ -19,6 +19,7 @@ pub mod journal;
 pub mod ladder;
 pub mod math;
 pub mod offer;
+pub mod payments;
 pub mod peer;
 pub mod pool;
 pub mod predict;

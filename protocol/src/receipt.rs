@@ -1,6 +1,7 @@
 //! Receipts: an orchestrator's signature under what it made.
 
 use ed25519_dalek::{Signature, Signer, SigningKey, Verifier, VerifyingKey};
+use serde::{Deserialize, Serialize};
 
 use crate::{Hash, PeerKey, SegmentId};
 
@@ -8,7 +9,7 @@ use crate::{Hash, PeerKey, SegmentId};
 const DOMAIN: &[u8] = b"livemesh/receipt/1";
 
 /// What was made of one segment: the hash and pixel count of each rendition, in ladder order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Which segment.
     pub segment: SegmentId,

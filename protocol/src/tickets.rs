@@ -3,14 +3,17 @@
 
 use alloy_primitives::{Address, B256, Bytes, U256, eip191_hash_message, keccak256};
 use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::rounds::Round;
 
+pub mod credit;
 pub mod params;
+pub mod quote;
 
 /// A promise to pay `face_value` with a probability of `win_prob` in 2^256.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Ticket {
     /// The orchestrator that may be paid.
     pub recipient: Address,
