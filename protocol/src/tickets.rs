@@ -8,9 +8,14 @@ use thiserror::Error;
 
 use crate::rounds::Round;
 
+pub mod batch;
+pub mod check;
 pub mod credit;
+pub mod fees;
 pub mod params;
 pub mod quote;
+pub mod sign;
+pub mod terms;
 
 /// A promise to pay `face_value` with a probability of `win_prob` in 2^256.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
