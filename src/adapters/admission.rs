@@ -152,3 +152,6 @@ fn tell_changes(before: &Standings, now: &Standings) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

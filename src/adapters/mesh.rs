@@ -216,3 +216,6 @@ pub(crate) async fn keep_warm(mesh: Arc<MeshAdapter>, scores: SharedScores) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

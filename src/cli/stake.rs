@@ -134,7 +134,7 @@ fn ppm(text: &str) -> Result<U256, String> {
 pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     let Args { account, what } = args;
     match what {
-        What::Certify(args) => return certify::run(&args, json),
+        What::Certify(args) => return certify::run(&args, &account, json),
         What::Keys(command) => keys::run(&command, &account, json)?,
         What::Status { address } => status(&account, address, json).await?,
         What::Pending => act::pending(&account, json).await?,

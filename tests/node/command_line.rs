@@ -43,7 +43,7 @@ fn a_misspelt_key_flag_or_variable_is_refused_with_a_suggestion() {
 fn a_node_that_would_need_stake_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let (ok, _, said) = livemesh(&["node", "--data-dir", dir.path().to_str().unwrap()]);
-    assert!(!ok && said.contains("--allow-unstaked"), "{said}");
+    assert!(!ok && said.contains("--allow-unstaked") && said.contains("[chain]"), "{said}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
     reason = "a test may fail by panic, and says what it measured"
 )]
 
+mod admission;
 mod boundaries;
 mod chain;
 mod command_line;

@@ -52,13 +52,7 @@ impl World {
     pub(crate) async fn start(&self, name: &str, args: &[&str]) -> Node {
         let mut command = Command::new(LIVEMESH);
         command.args(["node", "--json"]).args(self.common(name)).args(args);
-        let mut child =
-            command.stdout(Stdio::piped()).stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
-        let line = first.unwrap_or_else(|| panic!("{name} ended before it was ready"));
-        let mut told: Value = serde_json::from_str(&line).unwrap();
-        Node { child, ready: told["ready"].take() }
+        ready(name, command).await
     }
 
     /// Arguments that keep a node on loopback and in this world.
@@ -144,6 +138,16 @@ impl Node {
         };
         tokio::time::timeout(PATIENCE, search).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
     }
+}
+
+/// Runs a node and waits until it is ready.
+pub(crate) async fn ready(name: &str, mut command: Command) -> Node {
+    let mut child = command.stdout(Stdio::piped()).stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let first = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
+    let line = first.unwrap_or_else(|| panic!("{name} ended before it was ready"));
+    let mut told: Value = serde_json::from_str(&line).unwrap();
+    Node { child, ready: told["ready"].take() }
 }
 
 /// An ffmpeg that asks nothing and says only what is wrong.

@@ -19,6 +19,7 @@ use super::keys::password;
 use crate::chain::plan;
 use crate::cli::Failure;
 use crate::cli::chain::open::{Opened, PeerArgs};
+use crate::config::NodeArgs;
 use crate::config::chain::{Chain as Configured, ChainArgs};
 
 /// Whose transactions, and how they are sent.
@@ -73,6 +74,12 @@ impl Wanted {
 }
 
 impl AccountArgs {
+    /// The node's data directory.
+    pub(super) fn data_dir(&self) -> Result<PathBuf, Failure> {
+        let args = NodeArgs { data_dir: self.chain.data_dir.clone(), ..NodeArgs::default() };
+        Ok(args.data_dir()?)
+    }
+
     /// Where keys lie.
     pub(super) fn keystore_dir(&self) -> Result<PathBuf, Failure> {
         match &self.keystore {

@@ -8,17 +8,17 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::{Address, hex};
-use alloy_signer::SignerSync;
-use alloy_signer_local::PrivateKeySigner;
 use clap::ValueEnum;
 use p2p::identity::{peer_id_of, peer_key_of};
 use protocol::certificate::{CertificateFile, typed_data};
 use protocol::record::Roles;
 use protocol::{Certificate, PeerKey, SignedCertificate};
 use serde_json::json;
+use wallet::Keystore;
 
+use super::act::AccountArgs;
+use super::keys::password;
 use crate::cli::Failure;
-use crate::config::NodeArgs;
 use crate::keys;
 
 /// Arbitrum One.
@@ -32,12 +32,12 @@ const MAX_REQUEST: u64 = 64 * 1024;
 pub(crate) struct Args {
     /// The node: its peer id or key [default: this machine's, from the data directory]
     #[arg(long, value_name = "ID", value_parser = parse_peer)]
-    peer: Option<PeerKey>,
+    node: Option<PeerKey>,
     /// Key that signs the node's receipts, 64 hex digits [default: the one in the data directory, or the node's own]
     #[arg(long, value_name = "KEY")]
     receipt_key: Option<PeerKey>,
     /// Makes a key of its own for receipts in the data directory, if there is none
-    #[arg(long, conflicts_with_all = ["receipt_key", "peer"])]
+    #[arg(long, conflicts_with_all = ["receipt_key", "node"])]
     new_receipt_key: bool,
     /// What the node may do in the staker's name
     #[arg(long, value_enum, value_delimiter = ',', default_value = "orchestrator")]
@@ -51,15 +51,6 @@ pub(crate) struct Args {
     /// The chain that holds the stake; 42161 is Arbitrum One
     #[arg(long, value_name = "ID", default_value_t = CHAIN_ID)]
     chain_id: u64,
-    /// The staking address, whose key signs: from the keystore, or with --typed-data anywhere else
-    #[arg(long, value_name = "ADDRESS", required_unless_present = "signature")]
-    from: Option<Address>,
-    /// Where encrypted keys are [default: keystore in the data directory]
-    #[arg(long, value_name = "DIR")]
-    keystore: Option<PathBuf>,
-    /// File whose first line is the key's password [default: it is asked for]
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
     /// Writes what is to be signed to this file, for a hardware wallet or `cast wallet sign --data --from-file`; with
     /// --signature, reads it
     #[arg(long, value_name = "FILE")]
@@ -70,9 +61,6 @@ pub(crate) struct Args {
     /// Where the certificate goes [default: certificate.json in the data directory]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Data directory of the node [default: ~/.livemesh]
-    #[arg(long, env = "LIVEMESH_DATA_DIR", value_name = "DIR")]
-    data_dir: Option<PathBuf>,
 }
 
 /// See [`Args::signature`].
@@ -90,19 +78,19 @@ enum RoleName {
     Verifier,
 }
 
-pub(crate) fn run(args: &Args, json: bool) -> Result<ExitCode, Failure> {
-    let data_dir = NodeArgs { data_dir: args.data_dir.clone(), ..NodeArgs::default() }.data_dir()?;
+pub(crate) fn run(args: &Args, account: &AccountArgs, json: bool) -> Result<ExitCode, Failure> {
+    let data_dir = account.data_dir()?;
     if let (Some(file), Some(Signature(signature))) = (&args.typed_data, args.signature) {
         let (certificate, chain_id) = typed_data::read(&read_request(file)?)?;
         let signed = SignedCertificate::new(certificate, &signature, chain_id)?;
         return keep(args, &data_dir, chain_id, &signed, json);
     }
-    let staker = args.from.ok_or("whose stake is it? give --from")?;
+    let staker = account.from.ok_or("whose stake is it? give --from ADDRESS, the address that staked")?;
     let certificate = args.certificate(&data_dir, staker, SystemTime::now())?;
     match &args.typed_data {
         Some(file) => ask(file, args.chain_id, &certificate, json),
         None => {
-            let signed = args.sign(&data_dir, certificate)?;
+            let signed = sign(account, certificate, args.chain_id)?;
             keep(args, &data_dir, args.chain_id, &signed, json)
         }
     }
@@ -111,7 +99,7 @@ pub(crate) fn run(args: &Args, json: bool) -> Result<ExitCode, Failure> {
 impl Args {
     /// What is to be signed.
     fn certificate(&self, data_dir: &Path, staker: Address, now: SystemTime) -> Result<Certificate, Failure> {
-        let (peer, receipt_key) = match self.peer {
+        let (peer, receipt_key) = match self.node {
             Some(peer) => (peer, self.receipt_key.unwrap_or(peer)),
             None => {
                 let node = keys::load_or_create(data_dir)?;
@@ -139,34 +127,18 @@ impl Args {
             revocation: self.revocation,
         })
     }
-
-    /// Signs with the staking key of the keystore.
-    fn sign(&self, data_dir: &Path, certificate: Certificate) -> Result<SignedCertificate, Failure> {
-        let dir = self.keystore.clone().unwrap_or_else(|| data_dir.join("keystore"));
-        let file = key_file(&dir, certificate.staker)?;
-        let password = match &self.password_file {
-            Some(file) => fs::read_to_string(file)?.lines().next().unwrap_or_default().to_owned(),
-            None => rpassword::prompt_password(format!("Password of {}: ", certificate.staker))?,
-        };
-        let signer = PrivateKeySigner::decrypt_keystore(&file, password)
-            .map_err(|error| format!("{} does not open: {error}", file.display()))?;
-        let signature = signer.sign_hash_sync(&certificate.digest(self.chain_id))?.as_bytes();
-        Ok(SignedCertificate::new(certificate, &signature, self.chain_id)?)
-    }
 }
 
-/// The file of a key: keystores name them `UTC--time--address`.
-fn key_file(dir: &Path, address: Address) -> Result<PathBuf, Failure> {
-    let ending = hex::encode(address);
-    let named = |path: &PathBuf| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().to_lowercase().ends_with(&ending))
-    };
-    let found = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).find(named);
-    found.ok_or_else(|| {
-        let shown = dir.display();
-        format!("no key of {address} in {shown}: name another --keystore, or sign elsewhere by --typed-data")
-            .into()
-    })
+/// Signs with the staking key, which lies in the keystore.
+fn sign(
+    account: &AccountArgs,
+    certificate: Certificate,
+    chain_id: u64,
+) -> Result<SignedCertificate, Failure> {
+    let keystore = Keystore::open(&account.keystore_dir()?)?;
+    let signer = keystore.unlock(certificate.staker, &password(account, false)?)?;
+    let signature = signer.sign_digest(certificate.digest(chain_id))?;
+    Ok(SignedCertificate::new(certificate, &signature, chain_id)?)
 }
 
 /// Writes what a cold key is to sign.
@@ -253,17 +225,24 @@ fn parse_signature(text: &str) -> Result<Signature, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    use alloy_signer_local::PrivateKeySigner;
     use clap::Parser;
+
+    use super::*;
 
     #[derive(Parser)]
     struct Cli {
         #[command(flatten)]
+        account: AccountArgs,
+        #[command(flatten)]
         args: Args,
     }
 
-    fn args(line: &[&str]) -> Result<Args, clap::Error> {
-        Cli::try_parse_from(std::iter::once(&"certify").chain(line)).map(|cli| cli.args)
+    fn certify(line: &[&str]) -> Result<ExitCode, Failure> {
+        let cli = Cli::try_parse_from(std::iter::once(&"certify").chain(line))?;
+        run(&cli.args, &cli.account, true)
     }
 
     /// The address of the key that is 0x46 thirty-two times.
@@ -285,20 +264,50 @@ mod tests {
             "30",
             "--new-receipt-key",
         ];
-        run(&args(&line).unwrap(), true).unwrap();
+        certify(&line).unwrap();
         let written = read_request(Path::new(request)).unwrap();
         let (certificate, chain_id) = typed_data::read(&written).unwrap();
         assert_eq!((chain_id, certificate.not_after - certificate.not_before), (CHAIN_ID, 30 * 86_400));
         assert_ne!(certificate.peer, certificate.receipt_key);
 
-        let cold = PrivateKeySigner::from_bytes(&[0x46; 32].into()).unwrap();
-        let digest = certificate.digest(chain_id);
-        let signature = cold.sign_hash_sync(&digest).unwrap().as_bytes();
-        let signature = hex::encode_prefixed(signature);
+        let cold = wallet::Signer::from(PrivateKeySigner::from_bytes(&[0x46; 32].into()).unwrap());
+        let signature = hex::encode_prefixed(cold.sign_digest(certificate.digest(chain_id)).unwrap());
         let back = ["--data-dir", at, "--typed-data", request, "--signature", &signature];
-        run(&args(&back).unwrap(), true).unwrap();
+        certify(&back).unwrap();
         let found = keys::certificate(&data, None, certificate.peer, certificate.receipt_key, Some(CHAIN_ID));
         assert_eq!(found.unwrap().unwrap().certificate, certificate);
+    }
+
+    /// A file that only its owner may read.
+    fn private(path: &Path, text: &str) {
+        fs::write(path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+
+    #[test]
+    fn a_key_of_the_keystore_signs_by_itself_if_only_its_owner_can_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let [data, keys, hex, phrase] = ["data", "keys", "key.hex", "password"].map(|n| dir.path().join(n));
+        private(&hex, &"46".repeat(32));
+        private(&phrase, "correct horse\n");
+        let keystore = Keystore::open(&keys).unwrap();
+        let key = keystore.import(&hex, &wallet::Password::from_file(&phrase).unwrap()).unwrap();
+        let [data_dir, keys, phrase_file] = [&data, &keys, &phrase].map(|path| path.to_str().unwrap());
+        let line = ["--data-dir", data_dir, "--keystore", keys, "--password-file", phrase_file];
+        let hot = [&line[..], &["--from", STAKER, "--chain-id", "412346", "--revocation", "3"]].concat();
+        certify(&hot).unwrap();
+        let (file, signed) = keys::read_certificate(&keys::certificate_path(&data)).unwrap();
+        let node = keys::public(&keys::load_or_create(&data).unwrap());
+        assert_eq!((file.chain_id, signed.certificate.revocation), (412_346, 3));
+        assert_eq!((signed.certificate.peer, signed.certificate.receipt_key), (node, node));
+
+        private(&phrase, "wrong horse");
+        let refused = |line: &[&str]| certify(line).unwrap_err().to_string();
+        assert!(refused(&hot).contains("wrong password"), "{}", refused(&hot));
+        let other = [&line[..], &["--from", "0x00000000000000000000000000000000000000aa"]].concat();
+        assert!(refused(&other).contains("no key of"), "{}", refused(&other));
+        fs::set_permissions(&key.path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(refused(&hot).contains("others may read it"), "{}", refused(&hot));
     }
 
     #[test]
@@ -306,10 +315,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (at, request) = (dir.path().to_str().unwrap(), dir.path().join("request.json"));
         let request = request.to_str().unwrap();
-        run(&args(&["--data-dir", at, "--from", STAKER, "--typed-data", request]).unwrap(), true).unwrap();
+        certify(&["--data-dir", at, "--from", STAKER, "--typed-data", request]).unwrap();
         let other = hex::encode_prefixed([[1; 64].as_slice(), &[27]].concat());
-        let back = args(&["--data-dir", at, "--typed-data", request, "--signature", &other]).unwrap();
-        assert!(run(&back, true).is_err() && !keys::certificate_path(dir.path()).exists());
+        let back = ["--data-dir", at, "--typed-data", request, "--signature", &other];
+        assert!(certify(&back).is_err() && !keys::certificate_path(dir.path()).exists());
     }
 
     #[test]
@@ -318,6 +327,7 @@ mod tests {
         assert_eq!(parse_peer(&peer_id_of(key).to_string()), Ok(key));
         assert_eq!(parse_peer(&key.to_string()), Ok(key));
         assert!(parse_peer("12D3KooW").is_err());
-        assert!(args(&["--peer", &key.to_string()]).is_err(), "whose stake is it?");
+        let said = certify(&["--node", &key.to_string()]).unwrap_err().to_string();
+        assert!(said.contains("give --from"), "{said}");
     }
 }
