@@ -73,8 +73,10 @@ pub enum Refused {
     Long(&'static str),
 }
 
-/// Most intents under way at once; geth keeps 64 of an account without looking at their price.
+/// Most intents that are in no block yet; geth keeps 64 of an account without looking at their price.
 pub const MAX_OPEN: usize = 64;
+/// Most intents that are followed until they are final: Ethereum confirms after a week.
+pub const MAX_FOLLOWED: usize = 1024;
 /// Longest name or description of an intent, bytes.
 pub const MAX_TEXT: usize = 1024;
 /// Longest calldata, bytes: geth takes transactions of up to 128 KiB.

@@ -166,6 +166,8 @@ pub struct PendingView {
     pub replacements: usize,
     /// In which block it is, as far as is known.
     pub included: Option<Outcome>,
+    /// Why that is not known better, such as how far the way to what Ethereum names still is.
+    pub lacks: Option<String>,
 }
 
 /// One account on one chain. Cheap to clone; stops following when the last clone is dropped, and forgets nothing by that.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::{Address, B256, U256};
 
 use super::entry::{End, Entry, Signed};
-use super::{Call, Id, Intent, MAX_DATA, MAX_OPEN, MAX_TEXT, Refused};
+use super::{Call, Id, Intent, MAX_DATA, MAX_FOLLOWED, MAX_OPEN, MAX_TEXT, Refused};
 
 /// All intents of one account on one chain.
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ impl Book {
     /// Whether an intent is new; if it is known, its number.
     ///
     /// # Errors
-    /// [`Refused::Key`] when its name belongs to another call; [`Refused::Many`], [`Refused::Long`].
+    /// [`Refused::Key`] when its name belongs to another call; [`Refused::Long`].
     pub fn known(&self, intent: &Intent) -> Result<Option<Id>, Refused> {
         if let Some(id) = self.keys.get(&intent.key) {
             let call = &self.intents[id].call;
@@ -139,8 +139,18 @@ impl Book {
         if intent.call.data.len() > MAX_DATA {
             return Err(Refused::Long("calldata"));
         }
-        let open = self.open().count();
-        if open >= MAX_OPEN { Err(Refused::Many(open)) } else { Ok(None) }
+        Ok(None)
+    }
+
+    /// Whether there is room for another, where the chain says that so many nonces are used.
+    ///
+    /// # Errors
+    /// [`Refused::Many`].
+    pub fn room(&self, used: u64) -> Result<(), Refused> {
+        let (followed, waiting) = self.open().fold((0, 0), |(followed, waiting), (_, record)| {
+            (followed + 1, waiting + usize::from(record.nonce >= used))
+        });
+        if waiting >= MAX_OPEN || followed >= MAX_FOLLOWED { Err(Refused::Many(followed)) } else { Ok(()) }
     }
 
     /// The number for the next intent.

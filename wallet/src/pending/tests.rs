@@ -64,6 +64,17 @@ fn a_stranger_with_the_same_key_leaves_a_gap_or_takes_no_nonce_of_ours() {
 }
 
 #[test]
+fn what_is_in_a_block_leaves_room_for_more() {
+    let mut book = Book::new(Address::ZERO, 1);
+    for at in 0..MAX_OPEN {
+        assert_eq!(book.room(0), Ok(()));
+        book.apply(intended(&book, &at.to_string(), 0)).unwrap();
+    }
+    assert_eq!(book.room(0), Err(Refused::Many(MAX_OPEN)));
+    assert_eq!(book.room(1), Ok(()));
+}
+
+#[test]
 fn a_journal_of_another_account_is_refused() {
     let mut book = Book::new(Address::ZERO, 1);
     let entry = Entry::Account { address: Address::ZERO, chain_id: 2 };

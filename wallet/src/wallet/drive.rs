@@ -50,8 +50,9 @@ impl Following {
             self.displaced = 0;
         }
         match standing {
-            Standing::Included { outcome, last } => {
+            Standing::Included { outcome, last, lacks } => {
                 self.included_in(outcome);
+                self.shared.lacks(self.id, lacks);
                 if last && self.end(End::Included { outcome }).await {
                     let confirmed = outcome.how.tier() == Tier::Confirmed;
                     let last = if confirmed { Progress::Confirmed } else { Progress::Settled };

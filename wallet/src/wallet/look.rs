@@ -20,8 +20,8 @@ const MAX_ASKED: usize = 16;
 /// Where an intent stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Standing {
-    /// In a block; nothing can change it any more if `last`.
-    Included { outcome: Outcome, last: bool },
+    /// In a block; nothing can change it any more if `last`. With why it is not known better, where somebody says so.
+    Included { outcome: Outcome, last: bool, lacks: Option<String> },
     /// In none, by enough endpoints.
     Absent,
     /// Its nonce is used, and by none of its transactions.
@@ -46,10 +46,10 @@ impl Shared {
         let endpoints = self.endpoints().await;
         let (claims, nothing) = hear(&endpoints, record).await;
         for (claim, agree) in &claims {
-            if let Some(how) = self.how(claim, *agree, record.nonce, &endpoints).await {
-                let (claim, how) = how;
+            if let Some((claim, how, lacks)) = self.how(claim, *agree, record.nonce, &endpoints).await {
                 let outcome = outcome(&claim, how, record);
-                return Standing::Included { outcome, last: self.is_last(&outcome, &endpoints).await };
+                let last = self.is_last(&outcome, &endpoints).await;
+                return Standing::Included { outcome, last, lacks };
             }
         }
         if nothing < self.least() { Standing::Unknown } else { self.absent(record, &endpoints).await }
@@ -62,10 +62,13 @@ impl Shared {
         match witness.receipts_root(before.block_hash).await {
             Ok(ProvenBlock { tier, .. }) => {
                 let outcome = Outcome { how: How::Receipts { tier }, ..before };
-                Some(Standing::Included { outcome, last: tier == Tier::Confirmed })
+                Some(Standing::Included { outcome, last: tier == Tier::Confirmed, lacks: None })
             }
             Err(WitnessError::Elsewhere(_)) => None,
-            Err(WitnessError::NotYet(_) | WitnessError::Unavailable(_)) => Some(Standing::Unknown),
+            // What was proven once stays so until something else is.
+            Err(why @ (WitnessError::NotYet(_) | WitnessError::Unavailable(_))) => {
+                Some(Standing::Included { outcome: before, last: false, lacks: Some(why.to_string()) })
+            }
         }
     }
 
@@ -76,24 +79,28 @@ impl Shared {
         agree: usize,
         nonce: u64,
         endpoints: &[Endpoint],
-    ) -> Option<(Claim, How)> {
+    ) -> Option<(Claim, How, Option<String>)> {
         let agreed = How::Agreed { agree, of: self.endpoints.len() };
-        let enough = (agree >= self.least()).then_some((*claim, agreed));
-        let Some(witness) = &self.witness else { return enough };
+        let enough = |lacks| (agree >= self.least()).then_some((*claim, agreed, lacks));
+        let Some(witness) = &self.witness else { return enough(None) };
         match witness.receipts_root(claim.block_hash).await {
             Ok(block) if block.hash == claim.block_hash => {
                 match show(claim, &block, endpoints).await {
-                    Ok(claim) => Some((claim, How::Receipts { tier: block.tier })),
+                    Ok(claim) => Some((claim, How::Receipts { tier: block.tier }, None)),
                     // The block is whole and it is not there, whatever they agree on.
                     Err(NotShown::Absent) => None,
-                    Err(_) => {
+                    Err(why) => {
                         let how = self.by_nonce(witness.as_ref(), nonce, agree, block.tier).await;
-                        enough.map(|(claim, agreed)| (claim, how.unwrap_or(agreed)))
+                        let known = enough(Some(why.to_string()));
+                        known.map(|(claim, agreed, lacks)| (claim, how.unwrap_or(agreed), lacks))
                     }
                 }
             }
             Err(WitnessError::Elsewhere(_)) => None,
-            Ok(_) | Err(WitnessError::NotYet(_) | WitnessError::Unavailable(_)) => enough,
+            Ok(_) => enough(None),
+            Err(why @ (WitnessError::NotYet(_) | WitnessError::Unavailable(_))) => {
+                enough(Some(why.to_string()))
+            }
         }
     }
 

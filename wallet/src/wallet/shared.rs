@@ -99,6 +99,7 @@ impl Shared {
     ) -> Result<Id, WalletError> {
         let (id, nonce) = {
             let state = self.state();
+            state.book.room(used)?;
             (state.book.next_id(), state.book.next_nonce(used))
         };
         let draft = Draft { chain_id: self.chain_id, nonce, gas, price, call: &intent.call };
@@ -157,6 +158,18 @@ impl Shared {
         state.track(id).send_modify(|track| track.push(progress));
     }
 
+    /// Remembers why what is included is not known better.
+    pub(super) fn lacks(&self, id: Id, why: Option<String>) {
+        self.state().track(id).send_if_modified(|track| {
+            let other = track.lacks != why;
+            if other {
+                tracing::debug!(id = id.0, ?why, "not known better");
+                track.lacks = why;
+            }
+            other
+        });
+    }
+
     /// Nothing more will be told of an intent in this process.
     pub(super) fn end(&self, id: Id) {
         let mut state = self.state();
@@ -212,6 +225,7 @@ impl Shared {
                 .tracks
                 .get(&id)
                 .and_then(|track| track.borrow().reached.map(|(_, outcome)| outcome)),
+            lacks: state.tracks.get(&id).and_then(|track| track.borrow().lacks.clone()),
         };
         state.book.open().map(view).collect()
     }

@@ -18,13 +18,15 @@ pub(super) struct Track {
     pub(super) history: Arc<Vec<Progress>>,
     /// What is known now, and how well.
     pub(super) reached: Option<(Until, Outcome)>,
+    /// Why it is not known better.
+    pub(super) lacks: Option<String>,
     pub(super) displaced: bool,
     pub(super) ended: bool,
 }
 
 impl Track {
     pub(super) fn new(id: Id) -> Self {
-        Self { id, history: Arc::default(), reached: None, displaced: false, ended: false }
+        Self { id, history: Arc::default(), reached: None, lacks: None, displaced: false, ended: false }
     }
 
     /// Writes down what happened, unless it says the same as the last.
