@@ -7,4 +7,5 @@ pub(crate) mod local;
 pub(crate) mod mesh;
 pub(crate) mod serve;
 pub(crate) mod watcher;
+pub(crate) mod witness;
 pub(crate) mod worker;

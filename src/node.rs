@@ -41,6 +41,7 @@ use crate::adapters::duties::{self, WalletDuties};
 use crate::adapters::mesh::{MeshAdapter, Own, keep_warm};
 use crate::adapters::serve::serve;
 use crate::adapters::watcher;
+use crate::adapters::witness::ChainWitness;
 use crate::adapters::worker::WorkerAdapter;
 use crate::cli::Failure;
 use crate::config::Config;
@@ -187,8 +188,9 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
     let mut chain_view = None;
     if let (Some(chain), Some(plan), Some(visitors)) = (&config.chain, plan, visitors) {
         // Its tasks end with the last handle, which its relay holds.
-        let client = LightClient::start(plan.config, plan.sources)?;
-        let duties = duties(chain, &client, &plan.l2, &config.data_dir).await?;
+        let client = LightClient::start(plan.config, plan.sources.clone())?;
+        let witness = ChainWitness::new(client.clone(), plan.sources);
+        let duties = duties(chain, witness, &client, &plan.l2, &config.data_dir).await?;
         let group = group("chain", &fatal);
         let view = watch_chain(&group, chain, &client, duties, clock);
         chain_view = Some((client.config().spec.name.clone(), view.clone()));
@@ -402,6 +404,7 @@ fn certificate(
 /// Unlocks the key that calls rewards and begins rounds, where one is configured.
 async fn duties(
     chain: &Chain,
+    witness: ChainWitness,
     client: &LightClient,
     l2: &[String],
     data_dir: &Path,
@@ -413,7 +416,8 @@ async fn duties(
         );
     };
     let (signer, slot_ms) = (duties::unlock(caller).await?, client.config().spec.slot_ms);
-    let wallet = WalletDuties::open(&data_dir.join("wallet"), signer, contracts, l2, slot_ms)?;
+    let dir = data_dir.join("wallet");
+    let wallet = WalletDuties::open(&dir, signer, contracts, l2, slot_ms, Arc::new(witness))?;
     Ok(Some(Arc::new(wallet)))
 }
 

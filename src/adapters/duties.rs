@@ -2,6 +2,7 @@
 //! sends it once, whatever happens in between; believes endpoints only as far as that a later proven reading shows it done.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actors::ports::chain::{Called, Duties, Duty, DutyFault};
@@ -13,6 +14,7 @@ use protocol::chain::abi::{self, Value};
 use url::Url;
 use wallet::{
     Call, Intent, Keystore, Outcome, Password, Settings, Signer, SimulateError, Until, Wallet, WalletError,
+    Witness,
 };
 
 use crate::cli::Failure;
@@ -48,12 +50,13 @@ impl WalletDuties {
         contracts: Contracts,
         l2: &[String],
         slot_ms: u64,
+        witness: Arc<dyn Witness>,
     ) -> Result<Self, Failure> {
         let endpoints: Vec<Url> = l2.iter().map(|url| url.parse()).collect::<Result<_, _>>()?;
         let poll = (slot_ms / LOOKS_A_BLOCK).clamp(POLL_MS.0, POLL_MS.1);
         let settings = Settings { poll: Duration::from_millis(poll), ..Settings::default() };
         let dir = dir.join(signer.address().to_string());
-        let wallet = Wallet::open(&dir, contracts.chain_id, signer, endpoints, None, settings)?;
+        let wallet = Wallet::open(&dir, contracts.chain_id, signer, endpoints, Some(witness), settings)?;
         let open = wallet.resume().len();
         if open > 0 {
             tracing::info!(open, "transactions of an earlier run go on");

@@ -4,30 +4,35 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use alloy_primitives::{Address, U256};
 use futures::StreamExt;
-use lightclient::livepeer::situation;
 use protocol::Wei;
 use protocol::chain::{Call, Chain};
 use protocol::predict::calldata::{Doors, encode};
 use protocol::predict::{Forecast, predict};
 use serde_json::json;
-use wallet::{Id, Intent, Keystore, Outcome, Progress, Settings, Until, Wallet};
+use wallet::{Id, Intent, Keystore, Outcome, Progress, Settings, Until, Wallet, Witness};
 
 use super::keys::password;
+use crate::adapters::witness::ChainWitness;
 use crate::chain::plan;
 use crate::cli::Failure;
 use crate::cli::chain::open::{Opened, PeerArgs};
 use crate::config::NodeArgs;
 use crate::config::chain::{Chain as Configured, ChainArgs};
 
+/// Time between two looks at why a transaction is not proven yet.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// Whose transactions, and how they are sent.
 #[derive(clap::Args, Debug)]
 pub(in crate::cli) struct AccountArgs {
     /// Whose key signs
     #[arg(long, global = true, env = "LIVEMESH_FROM", value_name = "ADDRESS")]
-    pub(super) from: Option<Address>,
+    pub(in crate::cli) from: Option<Address>,
     /// Directory of encrypted keys [default: keystore in the data directory]
     #[arg(long, global = true, value_name = "DIR")]
     keystore: Option<PathBuf>,
@@ -99,8 +104,9 @@ impl AccountArgs {
         })
     }
 
-    /// The account's transactions, with its key unlocked.
-    async fn wallet(&self, configured: &Configured) -> Result<Wallet, Failure> {
+    /// The account's transactions, with its key unlocked; what becomes of them is proven by the client.
+    async fn wallet(&self, opened: &Opened) -> Result<Wallet, Failure> {
+        let configured = &opened.chain;
         let me = self.from()?;
         let keystore = Keystore::open(&self.keystore_dir()?)?;
         let password = password(self, false)?;
@@ -113,7 +119,8 @@ impl AccountArgs {
             self.rpc.clone()
         };
         let dir = beside(configured, "wallet").join(format!("{}-{me}", rollup.chain_id));
-        Ok(Wallet::open(&dir, rollup.chain_id, signer, endpoints, None, Settings::default())?)
+        let witness: Arc<dyn Witness> = Arc::new(ChainWitness::new(opened.client().clone(), plan.sources));
+        Ok(Wallet::open(&dir, rollup.chain_id, signer, endpoints, Some(witness), Settings::default())?)
     }
 }
 
@@ -140,17 +147,12 @@ impl<'a> Act<'a> {
 
     /// What the account's calls touch, proven.
     pub(in crate::cli) async fn situation(&self, others: &[Address]) -> Result<Chain, Failure> {
-        let client = self.opened.client();
-        let contracts = client.config().contracts.clone().ok_or("this network names no contracts")?;
-        let me = self.me;
-        let read = client
-            .read(self.opened.chain.accept, situation::keys(&contracts), |view, anchor| {
-                let at = (anchor.nitro.l1_block, anchor.header.timestamp);
-                situation::read(view, &contracts, me, others, at)
-            })
-            .await?;
-        self.opened.note(&read.anchor);
-        Ok(read.value)
+        self.opened.situation(self.me, others, None).await
+    }
+
+    /// As [`Self::situation`], with what votes on these proposals touch.
+    pub(in crate::cli) async fn ballot(&self, proposals: &[U256]) -> Result<Chain, Failure> {
+        self.opened.situation(self.me, &[], Some(proposals)).await
     }
 
     /// Ends the client.
@@ -209,7 +211,7 @@ impl<'a> Act<'a> {
         let contracts = self.opened.client().config().contracts.clone().ok_or("no contracts")?;
         let doors =
             Doors { rounds_manager: contracts.rounds_manager, service_registry: contracts.service_registry };
-        let wallet = self.account.wallet(&self.opened.chain).await?;
+        let wallet = self.account.wallet(&self.opened).await?;
         let steps = calls.len();
         for (at, call) in calls.into_iter().enumerate() {
             let (to, data) =
@@ -262,9 +264,14 @@ fn confirmed() -> Result<bool, Failure> {
 /// Shows how far a transaction is until it is far enough, or somebody presses Ctrl-C.
 async fn follow(wallet: &Wallet, id: Id, until: Until, json: bool) -> Result<(), Failure> {
     let mut news = std::pin::pin!(wallet.follow(id));
+    let (mut look, mut lacked) = (tokio::time::interval(LOOK), None);
     loop {
         let progress = tokio::select! {
             progress = news.next() => progress,
+            _ = look.tick() => {
+                say_what_is_lacking(wallet, id, &mut lacked);
+                continue;
+            }
             _ = tokio::signal::ctrl_c() => {
                 eprintln!("left: the transaction is on disk; `livemesh stake pending` goes on with it");
                 return Ok(());
@@ -277,7 +284,8 @@ async fn follow(wallet: &Wallet, id: Id, until: Until, json: bool) -> Result<(),
         let reached = match &progress {
             Progress::Sequenced(outcome) => Some((Until::Sequenced, outcome)),
             Progress::Proven(outcome) => Some((Until::Proven, outcome)),
-            Progress::Confirmed(outcome) | Progress::Settled(outcome) => Some((Until::Confirmed, outcome)),
+            Progress::Confirmed(outcome) => Some((Until::Confirmed, outcome)),
+            Progress::Settled(outcome) => return settled(outcome, until, json),
             Progress::Displaced => {
                 return Err("another transaction with the same nonce took its place".into());
             }
@@ -303,6 +311,31 @@ async fn follow(wallet: &Wallet, id: Id, until: Until, json: bool) -> Result<(),
     }
 }
 
+/// Says why a transaction is not proven yet, once for each reason.
+fn say_what_is_lacking(wallet: &Wallet, id: Id, said: &mut Option<String>) {
+    let lacks = wallet.pending().into_iter().find(|view| view.id == id).and_then(|view| view.lacks);
+    if let Some(why) = lacks.as_ref().filter(|_| lacks != *said) {
+        eprintln!("  {why}");
+    }
+    *said = lacks;
+}
+
+/// A transaction under so many blocks that it is followed no further: nothing here has proven it, and nobody says so.
+fn settled(outcome: &Outcome, until: Until, json: bool) -> Result<(), Failure> {
+    if !json {
+        println!(
+            "  Settled, by what endpoints say: block {}, {} gas, transaction {}",
+            outcome.block, outcome.gas_used, outcome.hash
+        );
+    }
+    ended(outcome)?;
+    if until == Until::Sequenced {
+        return Ok(());
+    }
+    Err(format!("transaction {} is deep in the chain by what endpoints say; it was not proven", outcome.hash)
+        .into())
+}
+
 fn ended(outcome: &Outcome) -> Result<(), Failure> {
     if outcome.success {
         return Ok(());
@@ -313,7 +346,14 @@ fn ended(outcome: &Outcome) -> Result<(), Failure> {
 
 /// `livemesh stake pending`: what is under way goes on.
 pub(super) async fn pending(account: &AccountArgs, json: bool) -> Result<(), Failure> {
-    let wallet = account.wallet(&crate::config::chain(&account.chain)?).await?;
+    let opened = account.read_chain(json).await?;
+    let followed = go_on(account, &opened, json).await;
+    opened.stop().await;
+    followed
+}
+
+async fn go_on(account: &AccountArgs, opened: &Opened, json: bool) -> Result<(), Failure> {
+    let wallet = account.wallet(opened).await?;
     for view in wallet.pending() {
         if json {
             println!("{}", serde_json::to_string(&view)?);
