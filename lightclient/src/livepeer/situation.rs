@@ -17,6 +17,8 @@ use super::words::want;
 use super::{Unreadable, guard, pool, round};
 use crate::state::{Keys, StateView};
 
+pub mod votes;
+
 /// Newest unbonding locks of the sender that are read.
 pub const MAX_LOCKS: u64 = super::delegator::MAX_LOCKS;
 

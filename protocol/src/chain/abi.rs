@@ -8,7 +8,7 @@ use crate::rounds::Round;
 mod decode;
 
 pub(super) use decode::Args;
-pub use decode::decode;
+pub use decode::{PollMade, Proposed, decode, poll_vote};
 
 /// An ABI value.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -9,6 +9,10 @@ use crate::chain::{Contract, Revert};
 use crate::pool::Hint;
 use crate::tickets::Ticket;
 
+mod logs;
+
+pub use logs::{PollMade, Proposed, poll_vote};
+
 /// Arguments that are still to be read, and where their offsets count from.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::chain) struct Args<'a> {
