@@ -1,8 +1,10 @@
 //! The chain for other commands: a client that has reached the head and L2 state, read from until it is stopped.
 
-use lightclient::livepeer::{Ask, Hint, Read};
+use alloy_primitives::{Address, U256};
+use lightclient::livepeer::{Ask, Hint, Read, Unreadable, situation};
 use lightclient::proven::Anchor;
 use lightclient::sync::LightClient;
+use protocol::chain::Chain as State;
 
 pub(in crate::cli) use super::session::PeerArgs;
 use super::session::Session;
@@ -41,6 +43,29 @@ impl Opened {
     /// Reads something of Livepeer's, proven.
     pub(in crate::cli) async fn read(&self, ask: &Ask) -> Result<Read, Failure> {
         let read = self.client().livepeer(self.chain.accept, ask, &Hint::default()).await?;
+        self.note(&read.anchor);
+        Ok(read.value)
+    }
+
+    /// What calls of `me` towards `others` touch, proven; with proposals, what votes on them touch too.
+    pub(in crate::cli) async fn situation(
+        &self,
+        me: Address,
+        others: &[Address],
+        proposals: Option<&[U256]>,
+    ) -> Result<State, Failure> {
+        let client = self.client();
+        let contracts = client.config().contracts.clone().ok_or("this network names no contracts")?;
+        let read = client
+            .read(self.chain.accept, situation::keys(&contracts), |view, anchor| {
+                let at = (anchor.nitro.l1_block, anchor.header.timestamp);
+                let mut state = situation::read(view, &contracts, me, others, at)?;
+                if let Some(ids) = proposals {
+                    situation::votes::add(view, &contracts, &mut state, me, ids)?;
+                }
+                Ok::<_, Unreadable>(state)
+            })
+            .await?;
         self.note(&read.anchor);
         Ok(read.value)
     }
