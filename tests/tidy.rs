@@ -45,10 +45,19 @@ fn root() -> &'static Path {
 
 fn sources() -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let mut folders: Vec<PathBuf> =
-        ["src", "actors/src", "media/src", "p2p/src", "protocol/src", "lightclient/src", "fixtures/src"]
-            .map(|d| root().join(d))
-            .to_vec();
+    let mut folders: Vec<PathBuf> = [
+        "src",
+        "actors/src",
+        "media/src",
+        "p2p/src",
+        "protocol/src",
+        "lightclient/src",
+        "ledger/src",
+        "wallet/src",
+        "fixtures/src",
+    ]
+    .map(|d| root().join(d))
+    .to_vec();
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
