@@ -10,6 +10,7 @@ pub mod chain_watcher;
 pub mod clock;
 pub mod dispatcher;
 pub mod ingest;
+pub mod payments;
 pub mod ports;
 pub mod publisher;
 pub mod segmenter;

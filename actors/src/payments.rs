@@ -1,0 +1,29 @@
+//! Paying by the pixel, both sides.
+//!
+//! [`recipient`] is an orchestrator's side: what it asks of tickets, which ones it credits, which work they pay. [`sender`] is a
+//! broadcaster's: what it spends, and on what. Work is paid before it is done and the next segment only against the receipt
+//! of this one, so neither side ever has more than one segment at risk. Whatever either says, it has on disk before. Knows no
+//! chain, no file and no wire: proven facts, the ledger and messages come in as values.
+
+use protocol::payments::Entry;
+
+pub mod recipient;
+pub mod sender;
+
+/// An answer that may be given once its entries are on disk, and not before. The core that made it already counts them in: when
+/// they cannot be written, it must be built again from what was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use = "the entries have to be written before the answer is given"]
+pub struct Commit<T> {
+    /// What to write, in this order.
+    pub entries: Vec<Entry>,
+    /// What to answer then.
+    pub answer: T,
+}
+
+impl<T> Commit<T> {
+    /// An answer with nothing to write.
+    pub(crate) const fn nothing(answer: T) -> Self {
+        Self { entries: Vec::new(), answer }
+    }
+}

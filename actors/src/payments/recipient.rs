@@ -1,0 +1,9 @@
+//! An orchestrator's side of payments: quotes, credited tickets, winners, and work that is paid from credit.
+
+pub mod account;
+pub mod core;
+pub mod cover;
+pub mod nonces;
+pub mod refusal;
+
+pub use refusal::Refusal;
