@@ -5,6 +5,7 @@
     reason = "a test may fail by panic, and says what it measured"
 )]
 
+mod anvil;
 mod devnet;
 mod killed;
 mod net;
