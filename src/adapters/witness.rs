@@ -227,3 +227,6 @@ fn transactions_root(mut raw: &[u8]) -> Option<B256> {
     let root = alloy_rlp::Header::decode_bytes(&mut fields, false).ok()?;
     (root.len() == 32).then(|| B256::from_slice(root))
 }
+
+#[cfg(test)]
+mod tests;
