@@ -1,0 +1,393 @@
+//! The one thread that writes: takes commits, groups them, asks the disk once for all of them, then answers.
+//!
+//! Books are changed before the disk is asked and put back when it refuses, all under their lock, so that whoever reads them
+//! sees only what is on disk. The index is told now and then on a thread of its own; nothing waits for it.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use futures::channel::oneshot;
+use futures::executor::block_on;
+use protocol::payments::Entry;
+use thiserror::Error;
+use tracing::{error, warn};
+
+use crate::books::{Books, Key, Misfit, Undo, apply};
+use crate::index::{Change, Index};
+use crate::record::{RecordError, encode};
+use crate::segments::{SEGMENT, Segments};
+
+/// The disk is asked at most once in this time while there is load; a commit after a pause is written at once.
+pub const GROUP_EVERY: Duration = Duration::from_millis(5);
+/// Most commits in a group.
+const GROUP_COMMITS: usize = 4096;
+/// Most bytes in a group, well below what a journal takes.
+const GROUP_BYTES: usize = 8 << 20;
+/// Commits that may wait.
+const WAITING: usize = 8192;
+/// Bytes that may wait.
+const WAITING_BYTES: usize = 64 << 20;
+
+/// How a ledger is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// See [`GROUP_EVERY`].
+    pub group_every: Duration,
+    /// Size at which a new file is begun, bytes.
+    pub segment: u64,
+    /// Entries after which the index is told. At most so many, and those of one more file, are read again at a start.
+    pub checkpoint: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { group_every: GROUP_EVERY, segment: SEGMENT, checkpoint: 8192 }
+    }
+}
+
+/// Why entries are not on disk.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum CommitError {
+    /// They do not fit what came before.
+    #[error("entry {at} of the commit does not fit the ledger: {why}")]
+    Misfit {
+        /// Which one, from zero.
+        at: usize,
+        /// Why not.
+        why: Misfit,
+    },
+    /// They cannot be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The disk did not take them. What it holds of them is known at the next start; until then nothing depends on them.
+    #[error("{0}")]
+    Disk(String),
+    /// Too many commits wait for the disk.
+    #[error("too many commits wait for the disk: ask again when some are done")]
+    Busy,
+    /// The ledger is closed.
+    #[error("the ledger is closed")]
+    Closed,
+}
+
+/// Resolves when the entries of a commit are on disk.
+#[derive(Debug)]
+pub struct Committed(oneshot::Receiver<Result<(), CommitError>>);
+
+impl Committed {
+    /// Blocks until then.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub fn wait(self) -> Result<(), CommitError> {
+        block_on(self)
+    }
+}
+
+impl Future for Committed {
+    type Output = Result<(), CommitError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map(|answer| answer.unwrap_or(Err(CommitError::Closed)))
+    }
+}
+
+/// What the thread is asked.
+enum Request {
+    Commit(Commit),
+    /// Hashes that expired before this L1 block are forgotten.
+    Forget(u64),
+}
+
+struct Commit {
+    entries: Vec<Entry>,
+    record: Vec<u8>,
+    answer: oneshot::Sender<Result<(), CommitError>>,
+}
+
+/// Books that the writer changes and others read.
+pub(crate) type SharedBooks = Arc<Mutex<Books>>;
+
+pub(crate) fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
+    books.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread, as others see it. Dropping it writes what waits and ends it.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    requests: Option<SyncSender<Request>>,
+    waiting: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Request")
+    }
+}
+
+impl Writer {
+    /// Starts it. `dirty` is what the index, at entry `indexed`, has not yet seen.
+    pub(crate) fn start(
+        segments: Segments,
+        index: Option<Index>,
+        books: SharedBooks,
+        (dirty, indexed): (BTreeSet<Key>, u64),
+        config: Config,
+    ) -> std::io::Result<Self> {
+        let (requests, inbox) = sync_channel(WAITING);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let mut thread = Thread {
+            segments,
+            indexer: index.map(Indexer::start).transpose()?,
+            books,
+            dirty,
+            indexed,
+            waiting: Arc::clone(&waiting),
+            config,
+        };
+        let spawned = thread::Builder::new().name("ledger".to_owned()).spawn(move || thread.run(&inbox));
+        Ok(Self { requests: Some(requests), waiting, thread: Some(spawned?) })
+    }
+
+    pub(crate) fn commit(&self, entries: Vec<Entry>) -> Committed {
+        let (answer, committed) = oneshot::channel();
+        if let Err((answer, why)) = self.send(entries, answer) {
+            // Whoever waits no longer cares when this fails.
+            let _ = answer.send(Err(why));
+        }
+        Committed(committed)
+    }
+
+    fn send(
+        &self,
+        entries: Vec<Entry>,
+        answer: oneshot::Sender<Result<(), CommitError>>,
+    ) -> Result<(), (oneshot::Sender<Result<(), CommitError>>, CommitError)> {
+        let record = match encode(&entries) {
+            Ok(record) => record,
+            Err(why) => return Err((answer, why.into())),
+        };
+        let Some(requests) = &self.requests else { return Err((answer, CommitError::Closed)) };
+        let bytes = record.len();
+        if self.waiting.fetch_add(bytes, Ordering::Relaxed) + bytes > WAITING_BYTES {
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+            return Err((answer, CommitError::Busy));
+        }
+        let why = match requests.try_send(Request::Commit(Commit { entries, record, answer })) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Full(Request::Commit(commit))) => (commit.answer, CommitError::Busy),
+            Err(TrySendError::Disconnected(Request::Commit(commit))) => (commit.answer, CommitError::Closed),
+            Err(_) => unreachable!("a commit comes back as one"),
+        };
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        Err(why)
+    }
+
+    /// Forgets nonces of hashes that no ticket can use any more. Says nothing when there is no room: it is asked again.
+    pub(crate) fn forget_before(&self, l1_block: u64) {
+        if let Some(requests) = &self.requests {
+            let _ = requests.try_send(Request::Forget(l1_block));
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.requests = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            error!("the ledger's thread panicked; what was committed is on disk");
+        }
+    }
+}
+
+struct Thread {
+    segments: Segments,
+    indexer: Option<Indexer>,
+    books: SharedBooks,
+    dirty: BTreeSet<Key>,
+    /// Entries that the index was told of.
+    indexed: u64,
+    waiting: Arc<AtomicUsize>,
+    config: Config,
+}
+
+impl Thread {
+    fn run(&mut self, inbox: &Receiver<Request>) {
+        let mut last = Instant::now().checked_sub(self.config.group_every).unwrap_or_else(Instant::now);
+        while let Ok(first) = inbox.recv() {
+            let mut group = Vec::new();
+            let mut bytes = self.take(first, &mut group);
+            let until = last + self.config.group_every;
+            while group.len() < GROUP_COMMITS && bytes < GROUP_BYTES {
+                match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                    Ok(request) => bytes += self.take(request, &mut group),
+                    Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+                }
+            }
+            last = Instant::now();
+            if !group.is_empty() {
+                self.write(group);
+                self.checkpoint(self.config.checkpoint);
+            }
+            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        if let Some(indexer) = self.indexer.take() {
+            let rest = self.changes();
+            indexer.end(rest);
+        }
+    }
+
+    /// Bytes that it adds to the group.
+    fn take(&mut self, request: Request, group: &mut Vec<Commit>) -> usize {
+        match request {
+            Request::Commit(commit) => {
+                group.push(commit);
+                group.last().map_or(0, |commit| commit.record.len())
+            }
+            Request::Forget(block) => {
+                self.forget(block);
+                0
+            }
+        }
+    }
+
+    fn write(&mut self, group: Vec<Commit>) {
+        let books = Arc::clone(&self.books);
+        let mut books = lock(&books);
+        let (mut undos, mut done, mut total) = (Vec::new(), Vec::new(), 0);
+        let mut failed = self.segments.rotate().err();
+        for mut commit in group {
+            let count = commit.entries.len() as u64;
+            let added = match &failed {
+                Some(why) => Err(CommitError::Disk(why.to_string())),
+                None => enter(&mut books, &commit.entries),
+            };
+            match added {
+                Err(why) => drop(commit.answer.send(Err(why))),
+                Ok(undo) => {
+                    failed = self.segments.append(&mut commit.record, count).err();
+                    undos.push((undo, count));
+                    done.push(commit.answer);
+                    total += if failed.is_none() { count } else { 0 };
+                }
+            }
+        }
+        let result = match failed {
+            Some(why) => Err(why),
+            None => self.segments.commit(total),
+        };
+        match result {
+            Ok(()) => self.dirty.extend(undos.into_iter().flat_map(|(undo, _)| undo.into_keys())),
+            Err(why) => {
+                error!(target: "ledger::event::refused", commits = done.len(), %why);
+                for (undo, count) in undos.into_iter().rev() {
+                    books.undo(undo, count);
+                }
+                drop(books);
+                for answer in done {
+                    let _ = answer.send(Err(CommitError::Disk(why.to_string())));
+                }
+                return;
+            }
+        }
+        drop(books);
+        for answer in done {
+            let _ = answer.send(Ok(()));
+        }
+    }
+
+    fn forget(&mut self, l1_block: u64) {
+        let gone = lock(&self.books).forget_before(l1_block);
+        self.dirty.extend(gone);
+    }
+
+    /// Tells the index when `every` entries came since it was told, unless it is still busy with the last time.
+    fn checkpoint(&mut self, every: u64) {
+        let entries = lock(&self.books).entries;
+        if entries.saturating_sub(self.indexed) < every {
+            return;
+        }
+        let Some(indexer) = &self.indexer else { return };
+        if indexer.is_busy() {
+            return;
+        }
+        let told = self.changes();
+        if let Some(indexer) = &self.indexer
+            && !indexer.tell(told)
+        {
+            warn!("the index over the ledger is given up until the next start, which makes it again");
+            self.indexer = None;
+        }
+        self.indexed = entries;
+    }
+
+    /// All that the index does not know.
+    fn changes(&mut self) -> (Vec<Change>, u64) {
+        let books = lock(&self.books);
+        let changes = std::mem::take(&mut self.dirty).into_iter().map(|key| books.change(&key)).collect();
+        (changes, books.entries)
+    }
+}
+
+/// All entries of a commit into the books, or none.
+fn enter(books: &mut Books, entries: &[Entry]) -> Result<Undo, CommitError> {
+    let mut undo = Undo::new();
+    for (at, entry) in entries.iter().enumerate() {
+        if let Err(why) = apply(books, &mut undo, entry) {
+            books.undo(undo, at as u64);
+            return Err(CommitError::Misfit { at, why });
+        }
+    }
+    Ok(undo)
+}
+
+/// The index's own thread: a store that hangs, fails or panics takes nothing with it.
+struct Indexer {
+    work: SyncSender<(Vec<Change>, u64)>,
+    busy: Arc<AtomicUsize>,
+    thread: JoinHandle<()>,
+}
+
+impl Indexer {
+    fn start(mut index: Index) -> std::io::Result<Self> {
+        let (work, inbox) = sync_channel::<(Vec<Change>, u64)>(1);
+        let busy = Arc::new(AtomicUsize::new(0));
+        let done = Arc::clone(&busy);
+        let thread = thread::Builder::new().name("ledger-index".to_owned()).spawn(move || {
+            for (changes, entries) in inbox {
+                if let Err(why) = index.write(changes, entries) {
+                    error!(target: "ledger::event::index_lost", %why);
+                    return;
+                }
+                done.fetch_sub(1, Ordering::Release);
+            }
+        })?;
+        Ok(Self { work, busy, thread })
+    }
+
+    fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Acquire) > 0 && !self.thread.is_finished()
+    }
+
+    /// False when the thread has ended.
+    fn tell(&self, told: (Vec<Change>, u64)) -> bool {
+        self.busy.fetch_add(1, Ordering::Release);
+        self.work.send(told).is_ok()
+    }
+
+    fn end(self, rest: (Vec<Change>, u64)) {
+        let _ = self.work.send(rest);
+        drop(self.work);
+        if self.thread.join().is_err() {
+            warn!("the index over the ledger panicked; the next start makes it again");
+        }
+    }
+}
