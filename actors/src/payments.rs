@@ -6,9 +6,15 @@
 //! chain, no file and no wire: proven facts, the ledger and messages come in as values.
 
 use protocol::payments::Entry;
+use thiserror::Error;
 
+use crate::ports::payments::LedgerFault;
+
+mod books;
 pub mod recipient;
 pub mod sender;
+#[cfg(test)]
+mod simulation;
 
 /// An answer that may be given once its entries are on disk, and not before. The core that made it already counts them in: when
 /// they cannot be written, it must be built again from what was.
@@ -26,4 +32,15 @@ impl<T> Commit<T> {
     pub(crate) const fn nothing(answer: T) -> Self {
         Self { entries: Vec::new(), answer }
     }
+}
+
+/// Why an actor of payments gives no answer, whatever the question.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Unready {
+    /// Its books are not read yet, or are read again.
+    #[error("the books are being read, try again in a moment")]
+    Reading,
+    /// What it would have said could not be written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerFault),
 }

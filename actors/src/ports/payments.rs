@@ -11,7 +11,8 @@ use protocol::{Round, Wei};
 
 /// Where entries go before anybody is told of what they say.
 pub trait Ledger: Send + Sync + fmt::Debug + 'static {
-    /// Writes entries in this order, all or none. Resolves when they are on disk.
+    /// Writes entries in this order, all or none. They take their place behind those of earlier calls when this is called, not
+    /// when the future is first polled; it resolves when they are on disk.
     fn commit(&self, entries: Vec<Entry>) -> BoxFuture<'static, Result<(), LedgerFault>>;
 }
 
@@ -68,3 +69,13 @@ pub struct ChainHead {
     /// What it costs at an average gas price.
     pub redeem_cost_on_average: Wei,
 }
+
+/// Where books are read again after a start.
+pub trait Recall: Send + Sync + fmt::Debug + 'static {
+    /// Every entry that was written, in the order of writing; those of closed accounts that can matter no more may be left
+    /// out. Whatever was given to [`Ledger::commit`] before this call is in it, or never will be.
+    fn entries(&self) -> BoxFuture<'static, Result<Vec<Entry>, LedgerFault>>;
+}
+
+/// A shared [`Recall`].
+pub type SharedRecall = Arc<dyn Recall>;

@@ -455,6 +455,11 @@ impl Core {
         self.accounts.values().map(|account| account.opened.sender)
     }
 
+    /// What is proven of senders.
+    pub fn proven(&self) -> impl Iterator<Item = (Address, SenderFacts)> {
+        self.facts.iter().map(|(sender, facts)| (*sender, *facts))
+    }
+
     /// Why a sender's tickets would not be paid now, if so.
     #[must_use]
     pub fn doubts(&self, sender: Address) -> Option<Uncovered> {
