@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod payments;
 pub mod ports;
 pub mod publisher;
+pub mod redeemer;
 pub mod segmenter;
 pub mod supervise;
 pub mod transcoder;

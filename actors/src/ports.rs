@@ -13,6 +13,7 @@ use crate::admission::Stake;
 
 pub mod chain;
 pub mod payments;
+pub mod redeemer;
 
 /// An orchestrator that could be asked now: its record is signed, unexpired and admitted.
 #[derive(Clone, Debug, PartialEq)]
