@@ -1,26 +1,23 @@
 //! `livemesh stake`: keys, and what people do with stake. What is typed becomes calls of the contracts; `act` says what they
 //! will do, asks and sends. Knows no transaction and no proof.
-#![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::process::ExitCode;
 
 use alloy_primitives::{Address, U256};
 use clap::{Args as Flags, Subcommand};
-use lightclient::livepeer::Ask;
 use protocol::chain::call::{Bonding, Token};
 use protocol::chain::{Call, Chain};
 use protocol::math::PPM;
 use protocol::pool::Hint;
 use protocol::written::{self, Amount};
 use protocol::{Lpt, Wei};
-use serde_json::json;
 
 use crate::cli::Failure;
-use crate::cli::chain::open::show;
 
 pub(in crate::cli) mod act;
 mod certify;
 mod keys;
+mod status;
 
 use act::{AccountArgs, Act};
 
@@ -136,7 +133,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     match what {
         What::Certify(args) => return certify::run(&args, &account, json),
         What::Keys(command) => keys::run(&command, &account, json)?,
-        What::Status { address } => status(&account, address, json).await?,
+        What::Status { address } => status::run(&account, address, json).await?,
         What::Pending => act::pending(&account, json).await?,
         what => {
             let act = Act::open(&account, json).await?;
@@ -217,7 +214,6 @@ fn calls(what: What, state: &Chain, me: Address) -> Result<(Vec<Call>, String), 
     }
 }
 
-/// A bond, behind an allowance of exactly so much where there is too little.
 /// On which terms an orchestrator works.
 #[derive(Clone, Debug)]
 pub(in crate::cli) struct Terms {
@@ -240,26 +236,11 @@ pub(in crate::cli) fn register(state: &Chain, me: Address, terms: Terms) -> Vec<
     calls
 }
 
-/// What stakes with an orchestrator.
+/// What stakes with an orchestrator: a bond, behind an allowance of exactly so much where there is too little.
 pub(in crate::cli) fn bond(state: &Chain, me: Address, amount: Lpt, to: Address) -> Vec<Call> {
     let spender = state.addresses.bonding_manager;
     let allowed = state.token.allowances.at(&(me, spender));
     let approve = (allowed < amount.0).then_some(Call::Token(Token::Approve(spender, amount.0)));
     let bond = Bonding::Bond(amount.0, to, Hint::default(), Hint::default());
     approve.into_iter().chain([Call::Bonding(bond)]).collect()
-}
-
-async fn status(account: &AccountArgs, address: Option<Address>, json: bool) -> Result<(), Failure> {
-    let address = address.or(account.from).ok_or("whose? give an address, or --from")?;
-    let opened = account.read_chain(json).await?;
-    let delegator = opened.read(&Ask::Delegator(address)).await?;
-    let orchestrator = opened.read(&Ask::Orchestrator(address)).await?;
-    let value = json!({ "delegator": delegator, "orchestrator": orchestrator, "known": opened.known() });
-    if json {
-        println!("{}", serde_json::to_string_pretty(&value)?);
-    } else {
-        show(&value);
-    }
-    opened.stop().await;
-    Ok(())
 }

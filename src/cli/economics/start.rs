@@ -92,6 +92,7 @@ struct Seen {
     inflation: livepeer::Inflation,
     orchestrator: Option<livepeer::Orchestrator>,
     round: livepeer::Round,
+    treasury: Lpt,
     known: String,
 }
 
@@ -125,9 +126,11 @@ async fn see(flags: &Flags, chain: &ChainArgs, peers: &PeerArgs, json: bool) -> 
             _ => return Err(format!("{address} is not an orchestrator").into()),
         },
     };
+    let state = opened.situation(Address::ZERO, &[], None).await?;
+    let treasury = Lpt(state.token.balances.at(&state.addresses.treasury));
     let known = opened.known();
     opened.stop().await;
-    Ok(Seen { inflation: *inflation, orchestrator, round, known })
+    Ok(Seen { inflation: *inflation, orchestrator, round, treasury, known })
 }
 
 fn from(flags: &Flags, seen: Option<&Seen>) -> Result<Start, Failure> {
@@ -149,7 +152,7 @@ fn from(flags: &Flags, seen: Option<&Seen>) -> Result<Start, Failure> {
                 .unwrap_or(genesis.inflation.target),
         },
         supply,
-        treasury: Lpt::default(),
+        treasury: seen.map(|seen| seen.treasury).unwrap_or_default(),
         treasury_cut: cut(read.map(|read| read.treasury_cut.0)),
         next_treasury_cut: cut(read.map(|read| read.next_treasury_cut.0)),
         treasury_ceiling: read.map_or(Lpt(genesis.treasury_balance_ceiling), |read| read.treasury_ceiling),
@@ -221,6 +224,7 @@ fn told(assumptions: &Assumptions) -> Value {
             billion(network.inflation.change),
             billion(network.inflation.target)
         ),
+        "treasury": network.treasury.to_string(),
         "treasury_cut": million(network.next_treasury_cut / U256::from(10).pow(U256::from(21))),
         "orchestrator_stake": orchestrator.stake.to_string(),
         "orchestrator_own": orchestrator.own.to_string(),

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use protocol::Wei;
 use protocol::chain::{Call, Chain};
 use protocol::predict::calldata::{Doors, encode};
-use protocol::predict::{Forecast, predict};
+use protocol::predict::{Effect, Forecast, predict};
 use serde_json::json;
 use wallet::{Id, Intent, Keystore, Outcome, Progress, Settings, Until, Wallet, Witness};
 
@@ -21,6 +21,7 @@ use crate::adapters::witness::ChainWitness;
 use crate::chain::plan;
 use crate::cli::Failure;
 use crate::cli::chain::open::{Opened, PeerArgs};
+use crate::cli::vote::proposals::until;
 use crate::config::NodeArgs;
 use crate::config::chain::{Chain as Configured, ChainArgs};
 
@@ -48,6 +49,9 @@ pub(in crate::cli) struct AccountArgs {
     /// Says what would happen and sends nothing
     #[arg(long, global = true)]
     dry_run: bool,
+    /// Says costs in US dollars too, at so many for an ether
+    #[arg(long, global = true, value_name = "RATE")]
+    eth_usd: Option<f64>,
     /// How far to wait; Ctrl-C leaves safely at any time
     #[arg(long, global = true, value_enum, default_value_t = Wanted::Sequenced)]
     until: Wanted,
@@ -96,6 +100,12 @@ impl AccountArgs {
     /// A client at the head.
     pub(in crate::cli) async fn read_chain(&self, json: bool) -> Result<Opened, Failure> {
         Opened::new(&self.chain, &self.peers, json).await
+    }
+
+    /// A cost in dollars, where somebody said what they are.
+    fn in_dollars(&self, wei: U256) -> String {
+        let dollars = self.eth_usd.map(|rate| wei.saturating_to::<u128>() as f64 / 1e18 * rate);
+        dollars.map_or_else(String::new, |dollars| format!(", {dollars:.4} USD"))
     }
 
     fn from(&self) -> Result<Address, Failure> {
@@ -168,7 +178,7 @@ impl<'a> Act<'a> {
         says: &str,
     ) -> Result<(), Failure> {
         let forecasts = foresee(&mut state, self.me, calls, says)?;
-        self.tell(says, &forecasts)?;
+        self.tell(says, &forecasts, &state)?;
         self.send(forecasts.iter().map(|forecast| forecast.call.clone()).collect(), &state, says).await
     }
 
@@ -185,7 +195,7 @@ impl<'a> Act<'a> {
         self.send(vec![call], state, says).await
     }
 
-    fn tell(&self, says: &str, forecasts: &[Forecast]) -> Result<(), Failure> {
+    fn tell(&self, says: &str, forecasts: &[Forecast], state: &Chain) -> Result<(), Failure> {
         if self.json {
             let value =
                 json!({ "does": says, "from": self.me, "known": self.opened.known(), "steps": forecasts });
@@ -195,7 +205,13 @@ impl<'a> Act<'a> {
         println!("{says}, as {}", self.me);
         println!("  by state {}", self.opened.known());
         for forecast in forecasts {
-            forecast.effects.iter().for_each(|effect| println!("  {effect}"));
+            for effect in &forecast.effects {
+                println!("  {effect}");
+                if let Effect::Lock { withdraw_round, .. } = effect {
+                    let slot_ms = self.opened.client().config().spec.slot_ms;
+                    println!("    which begins {}", until(state, *withdraw_round, slot_ms));
+                }
+            }
             forecast.warnings.iter().for_each(|warning| println!("  CAREFUL: {warning}"));
         }
         Ok(())
@@ -220,10 +236,11 @@ impl<'a> Act<'a> {
             let simulated = wallet.simulate(&call).await?;
             let cost = U256::from(simulated.gas).saturating_mul(U256::from(wallet.base_fee().await?));
             eprintln!(
-                "  step {} of {steps}: {} gas, about {} ({cost} wei)",
+                "  step {} of {steps}: {} gas, about {} ({cost} wei){}",
                 at + 1,
                 simulated.gas,
-                Wei(cost)
+                Wei(cost),
+                self.account.in_dollars(cost)
             );
             if at == 0 && !self.account.yes && !confirmed()? {
                 return Err("not sent".into());

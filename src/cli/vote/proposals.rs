@@ -117,7 +117,7 @@ fn next(state: &Chain, far: ProposalState, start: Round, end: Round, slot_ms: u6
 }
 
 /// When a round begins.
-pub(super) fn until(state: &Chain, round: Round, slot_ms: u64) -> String {
+pub(in crate::cli) fn until(state: &Chain, round: Round, slot_ms: u64) -> String {
     let rounds = &state.rounds;
     let since = round.0.saturating_sub(rounds.last_round_length_update_round.0);
     let block = since.saturating_mul(*rounds.round_length);
