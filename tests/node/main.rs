@@ -11,6 +11,7 @@ mod chain;
 mod command_line;
 mod lan;
 mod nat;
+mod stake;
 mod streaming;
 mod watcher;
 mod world;

@@ -35,7 +35,7 @@ impl World {
         for n in 0..orchestrators {
             let node =
                 world.start(&format!("orchestrator-{n}"), &["--roles", "orchestrator", "--no-rtmp"]).await;
-            world.bootstrap.push(node.ready["control"][0].as_str().unwrap().to_owned());
+            world.know(&node);
             world.orchestrators.push(node);
         }
         world
@@ -55,12 +55,30 @@ impl World {
         ready(name, command).await
     }
 
-    /// Arguments that keep a node on loopback and in this world.
+    /// Starts a node that works with proven stake alone.
+    pub(crate) async fn start_staked(&self, name: &str, args: &[&str]) -> Node {
+        let mut command = Command::new(LIVEMESH);
+        command.args(["node", "--json"]).args(self.confined(name)).args(args);
+        ready(name, command).await
+    }
+
+    /// From now on nodes begin with this one.
+    pub(crate) fn know(&mut self, node: &Node) {
+        self.bootstrap.push(node.ready["control"][0].as_str().unwrap().to_owned());
+    }
+
+    /// Arguments of a node in this world that works with anybody.
     pub(crate) fn common(&self, name: &str) -> Vec<String> {
+        let mut args = self.confined(name);
+        args.push("--allow-unstaked".to_owned());
+        args
+    }
+
+    /// Arguments that keep a node on loopback and in this world.
+    fn confined(&self, name: &str) -> Vec<String> {
         let loopback = "127.0.0.1:0".to_owned();
-        let mut args: Vec<String> = ["--allow-unstaked", "--no-mdns", "--log", "warn", "--network", "test"]
-            .map(String::from)
-            .to_vec();
+        let mut args: Vec<String> =
+            ["--no-mdns", "--log", "warn", "--network", "test"].map(String::from).to_vec();
         for flag in ["--control", "--media", "--http"] {
             args.extend([flag.to_owned(), loopback.clone()]);
         }

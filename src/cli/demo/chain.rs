@@ -29,7 +29,7 @@ const ROUND_LENGTH: u64 = 60;
 /// Stake of the first orchestrator, LPT; the n-th has an n-th of it.
 const MOST_STAKE: u64 = 60_000;
 /// What the delegator gives to the orchestrator with the least, LPT.
-const DELEGATED: u64 = 10_000;
+const DELEGATED: u64 = 5_000;
 /// Parts per million.
 const REWARD_CUT: u64 = 100_000;
 const FEE_SHARE: u64 = 500_000;
