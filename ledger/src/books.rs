@@ -144,9 +144,8 @@ impl Amount {
     /// Whole wei in it, each unit's part rounded up.
     #[must_use]
     pub fn to_wei(&self) -> Wei {
-        let wei = |(pixels, credit): (&u64, &Credit)| {
-            credit.to_wei(PricePerPixel { wei: 0, pixels: *pixels }).0
-        };
+        let wei =
+            |(pixels, credit): (&u64, &Credit)| credit.to_wei(PricePerPixel { wei: 0, pixels: *pixels }).0;
         Wei(self.0.iter().map(wei).fold(U256::ZERO, |sum, one| sum.saturating_add(one)))
     }
 }
@@ -272,6 +271,3 @@ impl Books {
         })
     }
 }
-
-
-

@@ -118,8 +118,11 @@ fn row(seq: u64, entry: &Entry, accounts: &mut Accounts) -> Row {
             };
             accounts.insert((opened.side, opened.session), terms);
             let note = Some(format!("{} wei for {} pixels", opened.price.wei, opened.price.pixels));
-            Row { kind: "opened", at_ms: Some(opened.at_ms), note, ..row }
-                .of(opened.side, opened.session, accounts)
+            Row { kind: "opened", at_ms: Some(opened.at_ms), note, ..row }.of(
+                opened.side,
+                opened.session,
+                accounts,
+            )
         }
         Entry::SessionClosed { session, side, at_ms } => {
             Row { kind: "closed", at_ms: Some(*at_ms), ..row }.of(*side, *session, accounts)
@@ -145,8 +148,11 @@ fn row(seq: u64, entry: &Entry, accounts: &mut Accounts) -> Row {
         }
         Entry::Winner(winner) => {
             let note = Some(format!("face value {} wei", winner.ticket.face_value));
-            Row { kind: "won", at_ms: Some(winner.at_ms), ticket: Some(winner.id()), note, ..row }
-                .of(Side::Recipient, winner.session, accounts)
+            Row { kind: "won", at_ms: Some(winner.at_ms), ticket: Some(winner.id()), note, ..row }.of(
+                Side::Recipient,
+                winner.session,
+                accounts,
+            )
         }
         Entry::Debit(work) | Entry::Receipt(work) => {
             let (kind, side) = match entry {
@@ -163,8 +169,11 @@ fn row(seq: u64, entry: &Entry, accounts: &mut Accounts) -> Row {
                 Side::Sender => Side::Recipient,
                 Side::Recipient => Side::Sender,
             };
-            Row { kind: "statement", at_ms: Some(*at_ms), ..row }
-                .of(ours, statement.statement.session, accounts)
+            Row { kind: "statement", at_ms: Some(*at_ms), ..row }.of(
+                ours,
+                statement.statement.session,
+                accounts,
+            )
         }
         Entry::WrittenOff { session, credit, tickets, at_ms } => {
             Row { kind: "written off", at_ms: Some(*at_ms), tickets: Some(*tickets), ..row }
@@ -172,8 +181,7 @@ fn row(seq: u64, entry: &Entry, accounts: &mut Accounts) -> Row {
                 .money_out(*credit)
         }
         Entry::Redemption { ticket, step, at_ms } => {
-            let row =
-                Row { at_ms: Some(*at_ms), side: side(Side::Recipient), ticket: Some(*ticket), ..row };
+            let row = Row { at_ms: Some(*at_ms), side: side(Side::Recipient), ticket: Some(*ticket), ..row };
             row.redemption(step)
         }
     }

@@ -172,6 +172,28 @@ impl Journal {
         Ok((journal, Opened { entries, bytes: whole, cut }))
     }
 
+    /// Gives all whole entries of a journal that somebody else may be writing, and changes nothing. `cut` names a tail that is
+    /// not whole: a group that is being written, or one that a stop left.
+    ///
+    /// # Errors
+    /// [`JournalError`] when it is not ours or unreadable.
+    pub fn read(path: &Path, mut each: impl FnMut(&[u8])) -> Result<Opened, JournalError> {
+        let io = |what| move |why| JournalError::Io { what, path: path.to_owned(), why };
+        let file = File::open(path).map_err(io("open"))?;
+        let length = file.metadata().map_err(io("look at"))?.len();
+        let header = match Header::read(&file, length).map_err(io("read"))? {
+            Place::Ours(header) => header,
+            Place::Unborn => return Ok(Opened::default()),
+            Place::Version(version) => {
+                return Err(JournalError::Version { path: path.to_owned(), version });
+            }
+            Place::Foreign(why) => return Err(JournalError::Foreign { path: path.to_owned(), why }),
+        };
+        let (entries, whole) = replay::entries(&file, header, length, &mut each).map_err(io("read"))?;
+        let cut = (whole < length).then_some(Torn { at: whole, bytes: length - whole });
+        Ok(Opened { entries, bytes: whole, cut })
+    }
+
     /// Adds an entry to the group that the next [`Self::commit`] makes durable.
     ///
     /// # Errors

@@ -1,6 +1,21 @@
 //! What must survive a power cut.
 //!
 //! [`journal`] is an append-only file of framed entries that gives back a prefix of what was written, whatever happened to the
-//! machine. Knows nothing of what the entries mean, and no network.
+//! machine. [`Ledger`] keeps the money of a node on it: tickets, work, winners and redemptions, committed in groups, summed in
+//! books, indexed so that a million entries open at once, and proven to add up by [`reconcile`]. Knows no network and no chain.
 
+pub mod bench;
+pub mod books;
+pub mod export;
+mod index;
 pub mod journal;
+pub mod reconcile;
+mod record;
+mod segments;
+mod store;
+mod writer;
+
+pub use self::record::RecordError;
+pub use self::segments::{SEGMENT, SegmentsError};
+pub use self::store::{IndexState, Ledger, OpenError, Opened, Sums, read};
+pub use self::writer::{CommitError, Committed, Config, GROUP_EVERY};

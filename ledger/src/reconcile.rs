@@ -48,7 +48,9 @@ pub enum Unreconciled {
         why: Misfit,
     },
     /// An account that the running ledger has otherwise.
-    #[error("the entries make {on_disk} of {key}, and the running ledger has {in_memory}; its last entry is {seq}")]
+    #[error(
+        "the entries make {on_disk} of {key}, and the running ledger has {in_memory}; its last entry is {seq}"
+    )]
     Value {
         /// Which value.
         key: String,
@@ -60,7 +62,9 @@ pub enum Unreconciled {
         seq: u64,
     },
     /// In less out is not what is left.
-    #[error("at prices for {pixels} pixels {paid_in} came in and {paid_out} went out, and accounts have {left} less {owed}")]
+    #[error(
+        "at prices for {pixels} pixels {paid_in} came in and {paid_out} went out, and accounts have {left} less {owed}"
+    )]
     Sum {
         /// Which prices.
         pixels: u64,

@@ -27,7 +27,9 @@ pub enum RecordError {
     #[error("a commit of no entries says nothing")]
     Empty,
     /// Too much for one commit.
-    #[error("{entries} entries of {bytes} bytes are too much for one commit, which holds {MAX_ENTRY}: split them")]
+    #[error(
+        "{entries} entries of {bytes} bytes are too much for one commit, which holds {MAX_ENTRY}: split them"
+    )]
     Large {
         /// How many entries.
         entries: usize,
@@ -90,7 +92,11 @@ impl<'a> Record<'a> {
         let entries: Vec<Entry> =
             serde_json::from_slice(self.body).map_err(|why| RecordError::Unknown(why.to_string()))?;
         if entries.len() as u64 != u64::from(self.count) {
-            return Err(RecordError::Unknown(format!("{} entries where {} are announced", entries.len(), self.count)));
+            return Err(RecordError::Unknown(format!(
+                "{} entries where {} are announced",
+                entries.len(),
+                self.count
+            )));
         }
         Ok(entries)
     }

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use alloy_primitives::{Address, B256};
 use protocol::StreamId;
-use protocol::payments::entry::{Entry, Side};
 use protocol::payments::SessionId;
+use protocol::payments::entry::{Entry, Side};
 use serde::Serialize;
 use thiserror::Error;
 use tracing::{error, info, warn};
@@ -68,7 +68,9 @@ pub enum OpenError {
     #[error(transparent)]
     Segments(#[from] SegmentsError),
     /// An entry that does not fit those before it.
-    #[error("entry {seq} does not fit the ledger: {why}; nothing was changed, restore the journal from a backup")]
+    #[error(
+        "entry {seq} does not fit the ledger: {why}; nothing was changed, restore the journal from a backup"
+    )]
     Misfit {
         /// Its number.
         seq: u64,

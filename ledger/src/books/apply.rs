@@ -223,8 +223,7 @@ impl Edit<'_> {
         }
         credit(account, sent.count.into(), sent.credit)?;
         let rand_hash = sent.quote.recipient_rand_hash;
-        let nonces =
-            self.nonces(Side::Sender, order.session, rand_hash, sent.quote.expiration_block)?;
+        let nonces = self.nonces(Side::Sender, order.session, rand_hash, sent.quote.expiration_block)?;
         if sent.count > 0 {
             if nonces.sent.is_some_and(|last| sent.first <= last) {
                 return Err(Misfit::NonceTwice { session: order.session, rand_hash, nonce: sent.first });
@@ -317,9 +316,10 @@ impl Edit<'_> {
         let face = won.winner.ticket.face_value;
         let (before, before_ms) = (won.step.clone(), won.at_ms);
         match (&before, step) {
-            (Some(Redemption::Redeemed { transaction, .. }), Redemption::Redeemed { transaction: new, .. })
-                if transaction == new =>
-            {
+            (
+                Some(Redemption::Redeemed { transaction, .. }),
+                Redemption::Redeemed { transaction: new, .. },
+            ) if transaction == new => {
                 return Ok(());
             }
             (Some(Redemption::Redeemed { .. }), new) if *new != Redemption::Reopened => {
