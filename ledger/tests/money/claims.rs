@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Instant;
 
-use alloy_primitives::{B256, U256};
+use alloy_primitives::{B256, U256, U512};
 use ledger::books::{Balance, Misfit};
 use ledger::export::{Format, export};
 use ledger::{CommitError, Config, IndexState, Ledger, OpenError, SegmentsError, bench};
@@ -55,7 +55,7 @@ fn work_at_another_price_than_the_accounts_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = filled(dir.path(), 1);
     let Entry::Debit(mut work) = load::debit(1) else { unreachable!() };
-    work.cost.0 += alloy_primitives::U512::from(1);
+    work.cost.0 += U512::from(1);
     let refused = ledger.commit(vec![Entry::Debit(work)]).wait().unwrap_err();
     assert!(matches!(refused, CommitError::Misfit { at: 0, why: Misfit::Price { .. } }));
 }
@@ -182,12 +182,12 @@ fn an_export_lists_every_amount_and_no_secret() {
     assert_eq!(export(dir.path(), Format::Csv, &mut csv).unwrap(), load::entries(20) + 3);
     export(dir.path(), Format::Json, &mut json).unwrap();
     let (csv, json) = (String::from_utf8(csv).unwrap(), String::from_utf8(json).unwrap());
-    let sum: U256 = json
+    let sum: U512 = json
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
-        .filter_map(|row| row["credit_in"].as_str().map(|credit| credit.parse::<U256>().unwrap()))
+        .filter_map(|row| row["credit_in"].as_str().map(|credit| credit.parse::<U512>().unwrap()))
         .sum();
-    assert_eq!(sum, U256::from(load::worth().times(20).0), "the lines add up to what the books say");
+    assert_eq!(sum, load::worth().times(20).0, "the lines add up to what the books say");
     assert!(csv.contains("\"'=cmd, \"\"quoted\"\"\""), "{csv}");
     for text in [&csv, &json] {
         assert!(!text.contains("5e5e5e") && !text.contains("987654321") && !text.contains("3ade68b1"));
