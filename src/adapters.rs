@@ -3,8 +3,12 @@
 pub(crate) mod admission;
 pub(crate) mod chain;
 pub(crate) mod duties;
+#[allow(dead_code, reason = "nodes take it up when they pay")]
+pub(crate) mod ledger;
 pub(crate) mod local;
 pub(crate) mod mesh;
+#[allow(dead_code, reason = "nodes take it up when they pay")]
+pub(crate) mod redeemer;
 pub(crate) mod serve;
 pub(crate) mod watcher;
 pub(crate) mod witness;

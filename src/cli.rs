@@ -24,6 +24,7 @@ mod reward;
 mod round;
 mod stake;
 mod terminal;
+mod tickets;
 mod transcode;
 mod vote;
 
@@ -85,6 +86,9 @@ pub(crate) enum Command {
     /// Says what inflation, supply and stake come to, rounds ahead
     #[command(subcommand)]
     Economics(economics::Command),
+    /// Shows what a node keeps of the money that it sent and earned
+    #[command(subcommand)]
+    Tickets(tickets::Command),
     /// Checks what this machine has and lacks
     Doctor(NodeArgs),
     /// Looks at the configuration
@@ -136,6 +140,7 @@ impl Cli {
             Command::Reward(args) => reward::run(*args, json).await,
             Command::Vote(args) => vote::run(*args, json).await,
             Command::Economics(command) => economics::run(command, json).await,
+            Command::Tickets(command) => tickets::run(command, json).await,
             Command::Doctor(args) => doctor::run(&args, json).await,
             Command::Config(command) => config::run(&command, json),
             // Handled before any runtime exists.
