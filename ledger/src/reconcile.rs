@@ -69,13 +69,13 @@ pub enum Unreconciled {
         /// Which prices.
         pixels: u64,
         /// In.
-        paid_in: Credit,
+        paid_in: Box<Credit>,
         /// Out.
-        paid_out: Credit,
+        paid_out: Box<Credit>,
         /// Left in accounts.
-        left: Credit,
+        left: Box<Credit>,
         /// Owed by accounts.
-        owed: Credit,
+        owed: Box<Credit>,
     },
     /// A sum that fits no number.
     #[error("with entry {0} a sum no longer fits its number")]
@@ -200,6 +200,7 @@ impl Again {
                 all.map(|amount| amount.0.get(pixels).copied().unwrap_or_default());
             let (one, other) = (paid_in.0.checked_add(owed.0), paid_out.0.checked_add(left.0));
             if one.is_none() || one != other {
+                let [paid_in, paid_out, left, owed] = [paid_in, paid_out, left, owed].map(Box::new);
                 return Err(Unreconciled::Sum { pixels: *pixels, paid_in, paid_out, left, owed });
             }
         }

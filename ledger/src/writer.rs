@@ -234,7 +234,9 @@ impl Thread {
             }
             last = Instant::now();
             if !group.is_empty() {
-                self.write(group);
+                if let Err(why) = self.write(group) {
+                    self.refuse_waiting(inbox, &why);
+                }
                 self.checkpoint(self.config.checkpoint);
             }
             self.waiting.fetch_sub(bytes, Ordering::Relaxed);
@@ -259,7 +261,19 @@ impl Thread {
         }
     }
 
-    fn write(&mut self, group: Vec<Commit>) {
+    /// What waits was made in the belief that what the disk did not take would be there.
+    fn refuse_waiting(&mut self, inbox: &Receiver<Request>, why: &CommitError) {
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        while let Ok(request) = inbox.try_recv() {
+            bytes += self.take(request, &mut group);
+            for commit in group.drain(..) {
+                let _ = commit.answer.send(Err(why.clone()));
+            }
+        }
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    fn write(&mut self, group: Vec<Commit>) -> Result<(), CommitError> {
         let books = Arc::clone(&self.books);
         let mut books = lock(&books);
         let (mut undos, mut done, mut total) = (Vec::new(), Vec::new(), 0);
@@ -292,16 +306,18 @@ impl Thread {
                     books.undo(undo, count);
                 }
                 drop(books);
+                let why = CommitError::Disk(why.to_string());
                 for answer in done {
-                    let _ = answer.send(Err(CommitError::Disk(why.to_string())));
+                    let _ = answer.send(Err(why.clone()));
                 }
-                return;
+                return Err(why);
             }
         }
         drop(books);
         for answer in done {
             let _ = answer.send(Ok(()));
         }
+        Ok(())
     }
 
     fn forget(&mut self, l1_block: u64) {

@@ -57,9 +57,9 @@ pub enum Misfit {
         /// Which account.
         session: SessionId,
         /// What the entry says.
-        found: Credit,
+        found: Box<Credit>,
         /// What it should say.
-        right: Credit,
+        right: Box<Credit>,
     },
     /// Nobody knows the ticket.
     #[error("ticket {0} never won here")]
@@ -219,7 +219,12 @@ impl Edit<'_> {
         let right = one.times(u64::from(sent.count));
         if sent.credit != right {
             let session = order.session;
-            return Err(Misfit::Price { what: "the tickets' worth", session, found: sent.credit, right });
+            return Err(Misfit::Price {
+                what: "the tickets' worth",
+                session,
+                found: sent.credit.into(),
+                right: right.into(),
+            });
         }
         credit(account, sent.count.into(), sent.credit)?;
         let rand_hash = sent.quote.recipient_rand_hash;
@@ -259,7 +264,12 @@ impl Edit<'_> {
         let right = Credit::of_work(work.pixels, price);
         if work.cost != right {
             let session = work.session;
-            return Err(Misfit::Price { what: "the work's cost", session, found: work.cost, right });
+            return Err(Misfit::Price {
+                what: "the work's cost",
+                session,
+                found: work.cost.into(),
+                right: right.into(),
+            });
         }
         account.works += 1;
         account.debited = sum(account.debited, work.cost)?;

@@ -14,8 +14,7 @@ use protocol::payments::entry::Side;
 use crate::load;
 
 const PLACE: &str = "LIVEMESH_TEST_LEDGER";
-/// Commits that wait for the disk at the same time.
-const IN_FLIGHT: usize = 64;
+const IN_FLIGHT: &str = "LIVEMESH_TEST_IN_FLIGHT";
 
 /// The child: goes on where the ledger ends, and says each commit that was acknowledged.
 #[test]
@@ -24,12 +23,13 @@ fn payee() {
     let Ok(dir) = std::env::var(PLACE) else { return };
     let (ledger, opened) = Ledger::open(Path::new(&dir)).unwrap();
     let mut next = load::commits(opened.entries);
+    let in_flight: usize = std::env::var(IN_FLIGHT).unwrap().parse().unwrap();
     let mut waiting = std::collections::VecDeque::new();
     let mut out = std::io::stdout();
     loop {
         waiting.push_back((next, ledger.commit(load::commit(next))));
         next += 1;
-        if waiting.len() < IN_FLIGHT {
+        if waiting.len() < in_flight {
             continue;
         }
         let (number, committed) = waiting.pop_front().unwrap();
@@ -52,10 +52,11 @@ struct Payee {
 }
 
 impl Payee {
-    fn start(dir: &Path) -> Self {
+    fn start(dir: &Path, in_flight: u32) -> Self {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["killed::payee", "--exact", "--ignored", "--nocapture"])
             .env(PLACE, dir)
+            .env(IN_FLIGHT, in_flight.to_string())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -159,7 +160,7 @@ fn nothing_acknowledged_is_lost_by_two_hundred_kills_and_torn_tails() {
     let (mut said, mut slowest, mut dice) = (0, Duration::ZERO, Dice(5));
     let mut tally = std::collections::BTreeMap::<&str, u32>::new();
     for round in 0..200 {
-        let mut payee = Payee::start(dir.path());
+        let mut payee = Payee::start(dir.path(), 64);
         for _ in 0..=dice.roll(300) {
             assert!(payee.hear(), "the child ended by itself in round {round}");
         }
@@ -225,7 +226,8 @@ fn a_full_disk_refuses_and_loses_nothing_that_it_acknowledged() {
     let (mut said, mut refused, mut dice) = (0, 0, Dice(9));
     for round in 0..20 {
         let ballast = disk.0.path().join("ballast");
-        let mut payee = Payee::start(&dir);
+        // One at a time: a commit after a refused one may find room, and the load counts on an unbroken row.
+        let mut payee = Payee::start(&dir, 1);
         let heard = 20 + dice.roll(200);
         let mut count = 0;
         while payee.hear() && payee.refused.is_none() {

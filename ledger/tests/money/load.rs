@@ -83,7 +83,7 @@ pub(crate) fn winner(n: u64) -> Winner {
 /// Two entries, and before the first of an account its opening as a third.
 pub(crate) fn commit(n: u64) -> Vec<Entry> {
     let mut entries = vec![accepted(n), debit(n)];
-    if n % SESSION == 0 {
+    if n.is_multiple_of(SESSION) {
         entries.insert(0, opened(n));
     }
     entries
