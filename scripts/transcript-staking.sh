@@ -103,6 +103,6 @@ run round --from "$A" --yes init
 run stake --from "$P" --dry-run bond 10LPT --to "$A"
 
 { echo "# Staking, as typed"; echo
-  echo "Made by \`scripts/transcript-staking.sh\` on a devnet whose rounds nobody keeps."; echo
+  echo "Made by \`scripts/transcript-staking.sh\` on a devnet whose rounds nobody keeps; it waits for rounds between commands."; echo
   cat "$DIR/transcript"; } >"$OUT"
 echo "wrote $OUT"

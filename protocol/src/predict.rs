@@ -171,7 +171,8 @@ pub fn predict(before: &Chain, from: Address, value: U256, call: Call) -> Result
     let watched = watched(&call, before, &after, from);
     let effects = effects(before, &after, from, &watched)?;
     let mut warnings = warnings(before, &after, from, &call, &effects)?;
-    if effects.is_empty() && matches!(call, Call::Bonding(_)) {
+    let set = matches!(call, Call::Bonding(Bonding::SetRewardCaller(_))) && before.bonding != after.bonding;
+    if effects.is_empty() && matches!(call, Call::Bonding(_)) && !set {
         warnings.push(Warning::Nothing);
     }
     Ok(Forecast { call, effects, warnings })

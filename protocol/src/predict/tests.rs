@@ -145,3 +145,12 @@ fn hints_are_the_neighbours_after_the_call() {
     let round = Call::Rounds(Rounds::InitializeRound);
     assert_eq!(predict(&world.0, FIRST, U256::ZERO, round).unwrap_err(), Revert::RoundAlreadyInitialized);
 }
+
+#[test]
+fn naming_a_reward_caller_is_something_and_naming_it_again_is_nothing() {
+    let mut world = World::new();
+    let named = Bonding::SetRewardCaller(NEWCOMER);
+    assert_eq!(world.says(FIRST, named).unwrap().warnings, []);
+    world.does(FIRST, named);
+    assert_eq!(world.says(FIRST, named).unwrap().warnings, [Warning::Nothing]);
+}

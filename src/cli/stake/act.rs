@@ -21,7 +21,7 @@ use crate::adapters::witness::ChainWitness;
 use crate::chain::plan;
 use crate::cli::Failure;
 use crate::cli::chain::open::{Opened, PeerArgs};
-use crate::cli::vote::proposals::until;
+use crate::cli::vote::proposals::wait;
 use crate::config::NodeArgs;
 use crate::config::chain::{Chain as Configured, ChainArgs};
 
@@ -209,7 +209,7 @@ impl<'a> Act<'a> {
                 println!("  {effect}");
                 if let Effect::Lock { withdraw_round, .. } = effect {
                     let slot_ms = self.opened.client().config().spec.slot_ms;
-                    println!("    which begins {}", until(state, *withdraw_round, slot_ms));
+                    println!("    that is {}", wait(state, *withdraw_round, slot_ms));
                 }
             }
             forecast.warnings.iter().for_each(|warning| println!("  CAREFUL: {warning}"));

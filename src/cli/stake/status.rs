@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::act::AccountArgs;
 use crate::cli::Failure;
-use crate::cli::vote::proposals::until;
+use crate::cli::vote::proposals::wait;
 
 pub(super) async fn run(account: &AccountArgs, address: Option<Address>, json: bool) -> Result<(), Failure> {
     let address = address.or(account.from).ok_or("whose? give an address, or --from")?;
@@ -48,7 +48,8 @@ fn of_delegator(held: &Delegator, state: &Chain, slot_ms: u64) {
         None => line("with", "nobody"),
     }
     if held.start_round > held.round {
-        line("counts", until(state, held.start_round, slot_ms));
+        let wait = wait(state, held.start_round, slot_ms);
+        line("counts", format!("from round {}, {wait}", held.start_round));
     }
     line("fees to withdraw", held.pending.fees);
     held.locks.iter().for_each(|lock| of_lock(lock, held.round, state, slot_ms));
@@ -60,7 +61,7 @@ fn of_delegator(held: &Delegator, state: &Chain, slot_ms: u64) {
 fn of_lock(lock: &Lock, now: Round, state: &Chain, slot_ms: u64) {
     let when = match lock.withdraw_round {
         round if round <= now => "can be withdrawn".to_owned(),
-        round => format!("can be withdrawn {}", until(state, round, slot_ms)),
+        round => format!("can be withdrawn from round {round}, {}", wait(state, round, slot_ms)),
     };
     line(&format!("lock {}", lock.id), format!("{}, {when}", lock.amount));
 }

@@ -117,17 +117,22 @@ fn next(state: &Chain, far: ProposalState, start: Round, end: Round, slot_ms: u6
 }
 
 /// When a round begins.
-pub(in crate::cli) fn until(state: &Chain, round: Round, slot_ms: u64) -> String {
+fn until(state: &Chain, round: Round, slot_ms: u64) -> String {
+    format!("with round {round}, {}", wait(state, round, slot_ms))
+}
+
+/// How long it is until a round begins.
+pub(in crate::cli) fn wait(state: &Chain, round: Round, slot_ms: u64) -> String {
     let rounds = &state.rounds;
     let since = round.0.saturating_sub(rounds.last_round_length_update_round.0);
     let block = since.saturating_mul(*rounds.round_length);
     let block = block.saturating_add(*rounds.last_round_length_update_start_block);
     let seconds = block.saturating_sub(state.head().number).saturating_mul(slot_ms) / 1000;
-    format!("with round {round}, in about {}", time(seconds))
+    format!("in about {}", time(seconds))
 }
 
 /// Seconds as people say them.
-pub(in crate::cli) fn time(seconds: u64) -> String {
+pub(super) fn time(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),
