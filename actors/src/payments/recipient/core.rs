@@ -33,11 +33,11 @@ const IDLE_MS: u64 = 3_600_000;
 pub struct Config {
     /// The orchestrator that tickets pay.
     pub recipient: Address,
-    /// What a ticket is worth at least, wei.
+    /// What a ticket is worth when an ask does not say how large its segments are, wei.
     pub expected: Wei,
     /// What it is worth at most, wei: senders refuse more.
     pub max_expected: Wei,
-    /// Tickets that should pay for one segment: a ticket is worth more when segments are dear.
+    /// Tickets that should pay for the largest segment: the fewer, the more of a ticket may be left over when a stream ends.
     pub tickets_per_segment: u64,
     /// A win pays this many times what its redemption costs.
     pub multiplier: u64,
@@ -218,8 +218,8 @@ impl Core {
         let cover = cover(self.facts.get(&ask.sender), head, head.round, expires)?;
         let per_segment = Credit::of_work(ask.pixels, price).to_wei(price).0;
         let wanted = per_segment.div_ceil(U256::from(self.config.tickets_per_segment.max(1)));
-        let most = self.config.max_expected.0.max(self.config.expected.0);
-        let expected = Wei(wanted.clamp(self.config.expected.0, most));
+        let wanted = if wanted.is_zero() { self.config.expected.0 } else { wanted };
+        let expected = Wei(wanted.min(self.config.max_expected.0));
         let face = face_value(Costs {
             redeem: head.redeem_cost,
             redeem_on_average: head.redeem_cost_on_average,

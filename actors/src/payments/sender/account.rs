@@ -39,7 +39,7 @@ pub struct Account {
     pub unsure: bool,
     /// Tickets that were lost.
     pub written_off: Credit,
-    /// The dearest segment that was ordered: what may be lost at most.
+    /// The dearest segment that was ordered, in whole tickets: what may be lost at most.
     pub segment: Credit,
 }
 
@@ -82,6 +82,7 @@ impl Account {
         if let Some(tickets) = &sent.tickets {
             self.tickets += u64::from(tickets.count);
             self.credited = self.credited.plus(tickets.credit);
+            self.segment = self.segment.max(tickets.credit);
         }
     }
 
