@@ -317,7 +317,9 @@ fn decode_addr(bytes: &[u8]) -> Result<SocketAddr, Refused> {
         _ => return Err(bad),
     };
     let port = u16::from_be_bytes(*port);
-    if port == 0 || ip.is_unspecified() || ip.is_multicast() {
+    // Of IPv4 addresses that are written as IPv6 ones, too.
+    let plain = ip.to_canonical();
+    if port == 0 || plain.is_unspecified() || plain.is_multicast() {
         return Err(bad);
     }
     Ok(SocketAddr::new(ip, port))

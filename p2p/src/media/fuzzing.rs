@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
-use protocol::Ladder;
+use protocol::{Ladder, NodeRecord};
 
 use super::frame::{Floor, FrameError, MAX_FRAME, read_body, read_end, read_frame};
+use super::sight::{decode_meeting, decode_seen, encode_meeting, encode_seen, is_public};
 use super::wire::{Step, decode_offer, decode_step, encode_offer, encode_step, proto};
 
 /// Longest body that the reader is asked for, bytes.
@@ -33,6 +34,25 @@ pub fn step(bytes: &[u8]) {
     let frame = encode_step(&step);
     assert!(frame.encoded_len() <= MAX_FRAME, "a step that was taken can be sent");
     assert_eq!(decode_step(frame).expect("it was taken before"), step);
+}
+
+/// Bytes as what one says of where it sees another, and of where it is to be met: what is taken goes out and comes back as it
+/// was, and nobody is sent into a LAN or to more places than a record names.
+pub fn punch(bytes: &[u8]) {
+    if let Ok(at) =
+        proto::Seen::decode(bytes).map_err(drop).and_then(|frame| decode_seen(frame).map_err(drop))
+    {
+        let again = decode_seen(encode_seen(at)).expect("it was taken before");
+        assert_eq!((again.ip(), again.port()), (at.ip().to_canonical(), at.port()));
+    }
+    let Ok(frame) = proto::Meeting::decode(bytes) else { return };
+    let Ok(at) = decode_meeting(&frame) else { return };
+    assert!(
+        at.len() <= NodeRecord::MAX_ADDRS && at.iter().all(|addr| is_public(addr.ip()) && addr.port() != 0)
+    );
+    let frame = encode_meeting(&at);
+    assert!(frame.encoded_len() <= MAX_FRAME, "a meeting that was taken can be sent");
+    assert_eq!(decode_meeting(&frame).expect("it was taken before"), at);
 }
 
 /// Bytes as a stream: frames, then a body of an announced length, then the end. Must run on a runtime with a clock.
