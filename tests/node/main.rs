@@ -12,6 +12,7 @@ mod command_line;
 mod lan;
 mod nat;
 mod stake;
+mod staking;
 mod streaming;
 mod watcher;
 mod world;
