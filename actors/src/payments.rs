@@ -14,7 +14,11 @@ mod books;
 pub mod recipient;
 pub mod sender;
 #[cfg(test)]
+mod shells;
+#[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 
 /// An answer that may be given once its entries are on disk, and not before. The core that made it already counts them in: when
 /// they cannot be written, it must be built again from what was.
