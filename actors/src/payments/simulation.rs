@@ -172,7 +172,7 @@ impl World {
     /// One segment, from the order to the receipt; whatever is lost is lost.
     fn segment(&mut self, s: usize, r: usize, session: SessionId, seq: u64) -> Result<(), Crashed> {
         self.now_ms += 2000;
-        if seq % 6 == 0 {
+        if seq.is_multiple_of(6) {
             self.l1_block += 1;
             self.tell_chain();
         }
@@ -260,15 +260,13 @@ impl World {
             let known = ours.statement.works;
             let taken = self.recipients[r].1.core.on_statement(self.now_ms, &ours);
             self.recipient(r, taken)?;
-            let (theirs, receipts) = match self.recipients[r].1.core.statement(sender, session, known) {
-                Ok(said) => said,
+            let said = self.recipients[r].1.core.statement(sender, session, known);
+            let Ok((theirs, receipts)) = said else {
                 // It never heard of the session: then it has no tickets of it either.
-                Err(_) => {
-                    let ask = Ask { session, sender, stream: None, pixels: PIXELS, price: PRICE };
-                    let quote = self.recipients[r].1.core.quote(self.now_ms, &ask, U256::ONE).unwrap();
-                    self.recipient(r, quote)?;
-                    continue;
-                }
+                let ask = Ask { session, sender, stream: None, pixels: PIXELS, price: PRICE };
+                let quote = self.recipients[r].1.core.quote(self.now_ms, &ask, U256::ONE).unwrap();
+                self.recipient(r, quote)?;
+                continue;
             };
             let theirs = theirs.sign(&key);
             let healed = self.senders[s].1.core.on_statement(self.now_ms, &theirs, &receipts).unwrap();
@@ -310,14 +308,11 @@ impl World {
         }
         let mut nonces = BTreeSet::new();
         for entry in self.senders.iter().flat_map(|(_, side)| &side.disk) {
-            if let Entry::TicketsSent(sent) = entry {
-                if let Some(tickets) = &sent.tickets {
-                    for nonce in tickets.first..tickets.first + tickets.count {
-                        assert!(
-                            nonces.insert((tickets.quote.recipient_rand_hash, nonce)),
-                            "a nonce was reused"
-                        );
-                    }
+            if let Entry::TicketsSent(sent) = entry
+                && let Some(tickets) = &sent.tickets
+            {
+                for nonce in tickets.first..tickets.first + tickets.count {
+                    assert!(nonces.insert((tickets.quote.recipient_rand_hash, nonce)), "a nonce was reused");
                 }
             }
         }
@@ -363,7 +358,7 @@ fn run(segments: u64, one_in: u32) {
 
 #[test]
 fn ledgers_agree_to_the_unit_however_often_either_side_dies() {
-    run(600, 25);
+    run(3_000, 40);
 }
 
 #[test]
