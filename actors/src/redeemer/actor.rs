@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::core::{Config, Core, Effect};
-use super::messages::{GetStanding, Won};
+use super::messages::{GetStanding, Stop, Won};
 use crate::budget;
 use crate::clock::Clock;
 use crate::ports::payments::{LedgerFault, SharedLedger};
@@ -161,5 +161,13 @@ impl Handler<GetStanding> for Redeemer {
 
     fn handle(&mut self, _: GetStanding, _: &mut Context<Self>) -> Self::Result {
         MessageResult(self.core.standing())
+    }
+}
+
+impl Handler<Stop> for Redeemer {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Context<Self>) {
+        ctx.terminate();
     }
 }

@@ -14,6 +14,11 @@ pub struct Won(pub Winner);
 #[rtype(result = "Standing")]
 pub struct GetStanding;
 
+/// Stops following. What was signed may still happen; the next start goes on with it.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Stop;
+
 /// Counts since this process began, and what waits now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {

@@ -8,7 +8,7 @@ use actix::{Actor, Addr};
 use actors::clock::Clock;
 use actors::redeemer::actor::Redeemer;
 use actors::redeemer::core::Config;
-use actors::redeemer::messages::{GetStanding, Standing, Won};
+use actors::redeemer::messages::{GetStanding, Standing, Stop, Won};
 use alloy_primitives::{Address, B256, U256};
 use alloy_signer_local::PrivateKeySigner;
 use fixtures::devnet::{Config as DevnetConfig, Devnet, Pace};
@@ -251,6 +251,7 @@ async fn redeemed(each: u64, round_length: u64, limit: Duration) {
     until(&first, "first ones", limit, |s| s.redeemed > 0).await;
     println!("{} L2 blocks taken back", devnet.reorg_l2(2));
     until(&first, "under way", limit, |s| s.in_flight > 0).await;
+    first.send(Stop).await.unwrap();
     drop(first);
     tokio::time::sleep(Duration::from_millis(500)).await;
     let second = redeemer(&chains, client, &wallets, &books, recipient).await;
