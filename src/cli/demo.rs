@@ -35,9 +35,8 @@ const STREAM: &str = "demo";
 const BROADCASTER: &str = "broadcaster";
 /// How often the broadcaster is asked how it goes.
 const POLL: Duration = Duration::from_millis(500);
-/// How long a killed orchestrator stays away: long enough that its start does not take the processor from whoever repeats
-/// its segment, since real ones do not share a machine.
-const AWAY: Duration = Duration::from_secs(3);
+/// How long a killed orchestrator stays away.
+const AWAY: Duration = Duration::from_secs(1);
 /// How long to wait for segments in flight at the end.
 const LAST_SEGMENTS: Duration = Duration::from_secs(15);
 
