@@ -128,7 +128,7 @@ fn group(core: &Core, due: Vec<Due>, places: usize) -> Vec<Order> {
         let fits = |group: &&mut Vec<Due>| {
             group.len() < core.config.max_batch && group.first().is_some_and(|first| alike(first, &one))
         };
-        match groups.last_mut().filter(|group| fits(&group)) {
+        match groups.last_mut().filter(|group| fits(group)) {
             Some(group) => group.push(one),
             None => groups.push(vec![one]),
         }

@@ -139,7 +139,7 @@ fn entries(ledger: &Ledger) -> Vec<Entry> {
     all
 }
 
-async fn redeemer(
+fn redeemer(
     chains: &Elsewhere,
     (client, witness): (LightClient, Arc<ChainWitness>),
     dir: &Path,
@@ -237,7 +237,7 @@ async fn redeemed(each: u64, round_length: u64, limit: Duration) {
     // Gas costs a tenth of a ticket at first: no loss, and not cheap.
     devnet.set_base_fee(FACE / 224_000 / 10);
     let began = Instant::now();
-    let first = redeemer(&chains, client.clone(), &wallets, &books, recipient).await;
+    let first = redeemer(&chains, client.clone(), &wallets, &books, recipient);
     for one in &winners {
         books.commit(vec![Entry::Winner(one.clone())]).wait().unwrap();
         first.send(Won(one.clone())).await.unwrap();
@@ -254,7 +254,7 @@ async fn redeemed(each: u64, round_length: u64, limit: Duration) {
     first.send(Stop).await.unwrap();
     drop(first);
     tokio::time::sleep(Duration::from_millis(500)).await;
-    let second = redeemer(&chains, client, &wallets, &books, recipient).await;
+    let second = redeemer(&chains, client, &wallets, &books, recipient);
     let standing = until(&second, "all", limit, |s| s.waiting + s.in_flight == 0).await;
     println!("{all} tickets in {:?}; since the restart {standing:?}", began.elapsed());
     let entries = entries(&books);
