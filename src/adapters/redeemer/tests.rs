@@ -247,14 +247,17 @@ async fn redeemed(each: u64, round_length: u64, limit: Duration) {
     assert_eq!(standing.redeemed, 0);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(first.send(GetStanding).await.unwrap().in_flight, 0, "dear gas is waited out");
+    // Nothing gets into a block until the restart, so that orders are under way in it on any machine.
+    devnet.hold_transactions(true);
     devnet.set_base_fee(10_000_000);
-    until(&first, "first ones", limit, |s| s.redeemed > 0).await;
-    println!("{} L2 blocks taken back", devnet.reorg_l2(2));
     until(&first, "under way", limit, |s| s.in_flight > 0).await;
     first.send(Stop).await.unwrap();
     drop(first);
     tokio::time::sleep(Duration::from_millis(500)).await;
+    devnet.hold_transactions(false);
     let second = redeemer(&chains, client, &wallets, &books, recipient);
+    until(&second, "first ones", limit, |s| s.redeemed > 0).await;
+    println!("{} L2 blocks taken back", devnet.reorg_l2(2));
     let standing = until(&second, "all", limit, |s| s.waiting + s.in_flight == 0).await;
     println!("{all} tickets in {:?}; since the restart {standing:?}", began.elapsed());
     let entries = entries(&books);
