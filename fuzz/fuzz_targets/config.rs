@@ -2,8 +2,11 @@
 #![no_main]
 #![allow(dead_code)]
 
-#[path = "../../src/config.rs"]
-mod config;
+/// The node's own files, where they lie.
+#[path = "../../src"]
+mod node {
+    pub(crate) mod config;
+}
 
 /// What the configuration asks of the command line: here it has no flags.
 mod cli {
@@ -15,7 +18,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if let Err(why) = config::parse(text) {
+    if let Err(why) = node::config::parse(text) {
         assert!(!why.is_empty());
     }
 });
