@@ -9,9 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use alloy_primitives::{Address, B256, U256};
 use alloy_signer_local::PrivateKeySigner;
 use fixtures::devnet::livepeer::{account, secret};
-use fixtures::devnet::serve::{config_json, genesis_json};
 use fixtures::devnet::transactions::Order;
-use fixtures::devnet::{Config, Devnet, Settings, l1};
+use fixtures::devnet::{Config, Devnet, Settings};
 use futures::AsyncWriteExt;
 use libp2p::request_response::Codec;
 use p2p::behaviour::{PageRequest, TableCodec, names};
@@ -22,7 +21,7 @@ use protocol::certificate::CertificateFile;
 use protocol::chain::abi::call;
 use protocol::record::{Roles, Work};
 use protocol::{Certificate, NodeRecord, PeerKey, PricePerPixel, SignedCertificate};
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::process::Command;
 
 use crate::world::{LIVEMESH, Node, PATIENCE, World, ready, succeeded};
@@ -170,16 +169,8 @@ async fn certify(world: &World, devnet: &Devnet, node: &str) -> SignedCertificat
 
 /// A broadcaster that follows the chain and asks for stake; what it logs is in `broadcaster.log`.
 async fn broadcaster(world: &World, devnet: &Devnet, know: &Node) -> Node {
-    let network = json!({
-        "beacon": devnet.beacon_url,
-        "l1": devnet.l1_url,
-        "checkpoint": devnet.checkpoint,
-        "config": config_json(&devnet.spec),
-        "genesis": genesis_json(&devnet.spec),
-        "l1_chain_id": l1::CHAIN_ID,
-        "rollup": devnet.rollup,
-        "contracts": devnet.contracts,
-    });
+    let mut network = devnet.network();
+    network.as_object_mut().unwrap().remove("l2");
     let (file, config) = (world.path("network.json"), world.path("broadcaster.toml"));
     std::fs::write(&file, network.to_string()).unwrap();
     let l2 = &devnet.l2_url;

@@ -6,9 +6,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::{Address, B256};
 use fixtures::devnet::livepeer::{account, secret};
-use fixtures::devnet::serve::{config_json, genesis_json};
-use fixtures::devnet::{Config, Devnet, Settings, l1};
-use serde_json::{Value, json};
+use fixtures::devnet::{Config, Devnet, Settings};
+use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use crate::world::{LIVEMESH, Node, PATIENCE, World, succeeded};
@@ -42,17 +41,7 @@ impl Town {
         };
         let devnet = Devnet::start(Config { settings, ..Config::default() }).await.unwrap();
         let world = World::with(0).await;
-        let network = json!({
-            "beacon": devnet.beacon_url,
-            "l1": devnet.l1_url,
-            "l2": devnet.l2_url,
-            "checkpoint": devnet.checkpoint,
-            "config": config_json(&devnet.spec),
-            "genesis": genesis_json(&devnet.spec),
-            "l1_chain_id": l1::CHAIN_ID,
-            "rollup": devnet.rollup,
-            "contracts": devnet.contracts,
-        });
+        let network = devnet.network();
         let file = world.path("network.json");
         std::fs::write(&file, network.to_string()).unwrap();
         let password = private(&world.path("password"), "correct horse");

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use alloy_primitives::{B256, U256};
 use fixtures::devnet::liar::{Liar, Lie};
-use fixtures::devnet::serve::{config_json, genesis_json};
-use fixtures::devnet::{Config, Devnet, Settings, l1};
+use fixtures::devnet::{Config, Devnet, Settings};
 use lightclient::livepeer::layout::controller;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::world::{Node, World};
 
@@ -20,16 +19,8 @@ async fn devnet() -> Devnet {
 
 /// A node that asks these servers for L2.
 async fn node(world: &World, name: &str, devnet: &Devnet, l2: &[&str], more: &str) -> Node {
-    let network = json!({
-        "beacon": devnet.beacon_url,
-        "l1": devnet.l1_url,
-        "checkpoint": devnet.checkpoint,
-        "config": config_json(&devnet.spec),
-        "genesis": genesis_json(&devnet.spec),
-        "l1_chain_id": l1::CHAIN_ID,
-        "rollup": devnet.rollup,
-        "contracts": devnet.contracts,
-    });
+    let mut network = devnet.network();
+    network.as_object_mut().unwrap().remove("l2");
     let (file, config) = (world.path("network.json"), world.path(&format!("{name}.toml")));
     std::fs::write(&file, network.to_string()).unwrap();
     let chain = format!("[chain]\nnetwork = {file:?}\nl2 = {l2:?}\naccept = 'pending:0'\n{more}");
