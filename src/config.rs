@@ -9,14 +9,17 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use actors::ingest::Keys;
+use alloy_primitives::Address;
 use clap::{Args, CommandFactory, ValueEnum};
 use protocol::ladder::{BadLadder, LadderPlan};
 use protocol::{PricePerPixel, StreamId};
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod chain;
+pub(crate) mod payments;
 
 use chain::{Chain, ChainArgs, ChainFile};
+use payments::{Payments, PaymentsFile, Typed};
 
 /// UDP port of the control plane.
 const CONTROL_PORT: u16 = 4935;
@@ -52,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) certificate: Option<PathBuf>,
     /// Chains that are followed; only where the file has such a section.
     pub(crate) chain: Option<Chain>,
+    /// How it pays and is paid.
+    pub(crate) payments: Payments,
 }
 
 /// See [`Config::roles`].
@@ -194,6 +199,15 @@ pub(crate) struct NodeArgs {
     /// Most wei paid for a pixel [default: any]
     #[arg(long, env = "LIVEMESH_MAX_PRICE", value_name = "WEI")]
     pub(crate) max_price: Option<u64>,
+    /// Address of the key that signs tickets, from the keystore
+    #[arg(long, env = "LIVEMESH_TICKET_KEY", value_name = "ADDRESS")]
+    pub(crate) ticket_key: Option<Address>,
+    /// Most wei spent on one stream in a day [default: as for all]
+    #[arg(long, env = "LIVEMESH_BUDGET_PER_STREAM", value_name = "WEI")]
+    pub(crate) budget_per_stream: Option<u64>,
+    /// Most wei spent in a day [default: 0.05 ether]
+    #[arg(long, env = "LIVEMESH_BUDGET_PER_DAY", value_name = "WEI")]
+    pub(crate) budget_per_day: Option<u64>,
 }
 
 /// One of a node's roles.
@@ -225,6 +239,8 @@ pub(crate) struct File {
     #[serde(default)]
     broadcast: BroadcastFile,
     chain: Option<ChainFile>,
+    #[serde(default)]
+    payments: PaymentsFile,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -353,8 +369,15 @@ impl NodeArgs {
             self.max_price.or(file.broadcast.max_price_wei).map(|wei| PricePerPixel { wei, pixels: 1 });
         let profiles = self.profiles.clone().or(file.broadcast.profiles);
         let chain = file.chain.map(|chain| ChainArgs::default().merge(&data_dir, chain)).transpose()?;
+        let typed = Typed {
+            ticket_key: self.ticket_key,
+            per_stream: self.budget_per_stream,
+            per_day: self.budget_per_day,
+        };
+        let payments = file.payments.merge(&data_dir, typed)?;
         Ok(Config {
             chain,
+            payments,
             certificate: self.certificate.clone().or(file.orchestrator.certificate),
             name: self.name.clone().or(file.name).unwrap_or_else(host_name),
             data_dir,

@@ -12,6 +12,7 @@ mod ingest;
 mod keys;
 mod metrics;
 mod node;
+mod payments;
 mod storage;
 mod stream;
 mod view;

@@ -24,6 +24,7 @@ use actors::transcoder::messages::Take;
 use actors::verifier::actor::Verifier;
 use actors::{dispatcher, transcoder};
 use ed25519_dalek::SigningKey;
+use ledger::Ledger;
 use lightclient::sync::LightClient;
 use media::transcode::Capabilities;
 use media::worker::{WorkerConfig, Workers};
@@ -39,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::admission::{self, Door, RevocationFile};
 use crate::adapters::duties::{self, WalletDuties};
 use crate::adapters::mesh::{MeshAdapter, Own, keep_warm};
+use crate::adapters::payments::purse::Purse;
 use crate::adapters::serve::serve;
 use crate::adapters::watcher;
 use crate::adapters::witness::ChainWitness;
@@ -53,6 +55,7 @@ use crate::ingest::rtmp;
 use crate::ingest::webhook::Webhook;
 use crate::keys;
 use crate::metrics::Metrics;
+use crate::payments::{self, Money, OnChain, Sides};
 use crate::storage::ScoreFile;
 use crate::stream::Streams;
 use crate::view::View;
@@ -106,7 +109,10 @@ pub(crate) struct Node {
     http: ServerHandle,
     rtmp_stop: CancellationToken,
     scores: (ScoreFile, SharedScores),
+    purse: Option<Arc<Purse>>,
     tasks: Vec<JoinHandle<()>>,
+    /// Closed last, when nobody writes any more.
+    _ledger: Arc<Ledger>,
 }
 
 /// Starts everything that `config` asks for.
@@ -157,6 +163,46 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         );
     }
     let mut groups = Vec::new();
+    let mut tasks = Vec::new();
+    let ledger = payments::open(&config.data_dir)?;
+    let mut sides = Sides::default();
+    let mut chain_view = None;
+    if let (Some(chain), Some(plan), Some(visitors)) = (&config.chain, plan, visitors) {
+        // Its tasks end with the last handle, which its relay holds.
+        let client = LightClient::start(plan.config, plan.sources.clone())?;
+        let witness = ChainWitness::new(client.clone(), plan.sources.clone());
+        let duties = duties(chain, witness, &client, &plan.l2, &config.data_dir).await?;
+        let chain_group = group("chain", &fatal);
+        let view = watch_chain(&chain_group, chain, &client, duties, clock);
+        chain_view = Some((client.config().spec.name.clone(), view.clone()));
+        groups.push(chain_group);
+        let keeper = admission::Keeper {
+            control: control.clone(),
+            view,
+            revocations: RevocationFile::open(&config.data_dir)?,
+            block_ms: client.config().spec.slot_ms,
+            clock,
+        };
+        tasks.push(tokio::spawn(admission::keep(keeper, standings)));
+        tasks.extend(crate::adapters::chain::relay(&client, &control, visitors));
+        if let Some(contracts) = client.config().contracts.clone() {
+            let money = Money {
+                config: &config,
+                ledger: Arc::clone(&ledger),
+                control: control.clone(),
+                node: Arc::new(key.clone()),
+                receipts: Arc::new(receipts.clone()),
+                clock,
+            };
+            let witness = Arc::new(ChainWitness::new(client.clone(), plan.sources));
+            let on_chain = OnChain { client, contracts, l2: plan.l2, witness };
+            let books = group("payments", &fatal);
+            sides = payments::start(money, on_chain, &books).await?;
+            groups.push(books);
+            tasks.append(&mut sides.tasks);
+        }
+    }
+    let Sides { till, purse, .. } = sides;
     let transcoder = config.roles.orchestrator.then(|| {
         let group = group("orchestrator", &fatal);
         let worker: SharedWorker = Arc::new(WorkerAdapter::new(&workers));
@@ -166,13 +212,13 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         };
         let signing = receipts.clone();
         let slot = group.keep("transcoder", move || {
-            Transcoder::new(admission, worker.clone(), signing.clone(), load.clone())
+            Transcoder::new(admission, worker.clone(), signing.clone(), load.clone(), till.clone())
         });
         groups.push(group);
         slot
     });
     let take: Option<Recipient<Take>> = transcoder.as_ref().map(Slot::recipient);
-    let mut tasks = vec![
+    tasks.extend([
         tokio::spawn(serve(media.clone(), fallback, take.clone())),
         tokio::spawn(announce(
             Arc::clone(&config),
@@ -183,28 +229,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
             load_seen.clone(),
         )),
         tokio::spawn(count(metrics.clone(), traces.clone(), load_seen.clone())),
-    ];
-
-    let mut chain_view = None;
-    if let (Some(chain), Some(plan), Some(visitors)) = (&config.chain, plan, visitors) {
-        // Its tasks end with the last handle, which its relay holds.
-        let client = LightClient::start(plan.config, plan.sources.clone())?;
-        let witness = ChainWitness::new(client.clone(), plan.sources);
-        let duties = duties(chain, witness, &client, &plan.l2, &config.data_dir).await?;
-        let group = group("chain", &fatal);
-        let view = watch_chain(&group, chain, &client, duties, clock);
-        chain_view = Some((client.config().spec.name.clone(), view.clone()));
-        groups.push(group);
-        let keeper = admission::Keeper {
-            control: control.clone(),
-            view,
-            revocations: RevocationFile::open(&config.data_dir)?,
-            block_ms: client.config().spec.slot_ms,
-            clock,
-        };
-        tasks.push(tokio::spawn(admission::keep(keeper, standings)));
-        tasks.extend(crate::adapters::chain::relay(&client, &control, visitors));
-    }
+    ]);
 
     let view = View {
         config: Arc::clone(&config),
@@ -218,6 +243,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         load: load_seen.clone(),
         metrics: metrics.clone(),
         chain: chain_view,
+        purse: purse.clone(),
     };
     let network = view.chain.as_ref().map(|(network, _)| network.clone());
     let rtmp_stop = CancellationToken::new();
@@ -233,6 +259,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         }
         tasks.push(tokio::spawn(keep_warm(Arc::clone(&mesh), Arc::clone(&scores))));
         tasks.push(tokio::spawn(score_file.clone().save_often(Arc::clone(&scores))));
+        tasks.extend(purse.iter().map(|purse| payments::close_old(purse, mesh.clone(), clock)));
         let verifiers = group("verifier", &fatal);
         let verifier = verifiers.keep("verifier", Verifier::default);
         groups.push(verifiers);
@@ -242,6 +269,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
             record: config.broadcast.record.clone(),
             dispatcher: dispatching(&config),
             mesh,
+            purse: purse.clone(),
             scores: Arc::clone(&scores),
             verifier: verifier.recipient(),
             traces: traces.clone(),
@@ -305,7 +333,9 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         http,
         rtmp_stop,
         scores: (score_file, scores),
+        purse,
         tasks,
+        _ledger: ledger,
     })
 }
 
@@ -319,6 +349,9 @@ impl Node {
         }
         if let Some(transcoder) = &self.transcoder {
             within("segments for others", transcoder.recipient().send(transcoder::messages::Drain)).await;
+        }
+        if let Some(purse) = &self.purse {
+            within("the books of payments", purse.finish()).await;
         }
         self.scores.0.save(&self.scores.1);
         within("the mesh", self.control.shutdown()).await;

@@ -20,15 +20,19 @@ use actors::verifier::messages::Check;
 use futures::future::BoxFuture;
 use media::packet::Packet;
 use protocol::ladder::LadderPlan;
-use protocol::{StreamId, Ticks};
+use protocol::{RenditionSpec, StreamId, Ticks};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::adapters::payments::paid::PaidMesh;
+use crate::adapters::payments::purse::Purse;
 use crate::metrics::Metrics;
 
 /// How long the end of a stream may take beyond the time that its last segments are given.
 const FINISH: Duration = Duration::from_secs(12);
 /// How often the library is asked whether a stream has ended.
 const LOOK: Duration = Duration::from_millis(50);
+/// What a stream is taken for until its first segment is cut, so that its tickets are made ahead: width, height, frames a second.
+const GUESSED: (u32, u32, f64) = (1280, 720, 30.0);
 
 /// Builds streams.
 #[derive(Clone, Debug)]
@@ -38,6 +42,8 @@ pub(crate) struct Streams {
     pub(crate) record: Option<PathBuf>,
     pub(crate) dispatcher: dispatcher::core::Config,
     pub(crate) mesh: SharedMesh,
+    /// Who pays for the work; none where it has to be free.
+    pub(crate) purse: Option<Arc<Purse>>,
     pub(crate) scores: SharedScores,
     pub(crate) verifier: Recipient<Check>,
     pub(crate) traces: TraceLog,
@@ -64,7 +70,7 @@ impl StreamFactory for Streams {
         let publisher = group.keep("publisher", move || Publisher::new(config.clone(), library.clone()));
 
         let ports = Ports {
-            mesh: Arc::clone(&self.mesh),
+            mesh: self.mesh_of(stream, ladder.as_ref().unwrap_or(&self.plan)),
             scores: Arc::clone(&self.scores),
             verifier: self.verifier.clone(),
             publisher: publisher.recipient(),
@@ -104,6 +110,17 @@ impl StreamFactory for Streams {
             limit: self.dispatcher.patience_min + FINISH,
             _stop: stop,
         })
+    }
+}
+
+impl Streams {
+    /// The mesh as this stream's dispatcher sees it.
+    fn mesh_of(&self, stream: &StreamId, plan: &LadderPlan) -> SharedMesh {
+        let Some(purse) = &self.purse else { return Arc::clone(&self.mesh) };
+        let frames = self.target.as_secs_f64() * GUESSED.2;
+        let pixels: u64 = plan.resolve(GUESSED.0, GUESSED.1).0.iter().map(RenditionSpec::pixels).sum();
+        let pixels = (pixels as f64 * frames) as u64;
+        Arc::new(PaidMesh::new(Arc::clone(&self.mesh), Arc::clone(purse), stream.clone(), pixels))
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::sync::{broadcast, watch};
 
 use crate::adapters::admission::Door;
 use crate::adapters::mesh::MeshAdapter;
+use crate::adapters::payments::purse::Purse;
 use crate::config::Config;
 use crate::http::NodeView;
 use crate::http::chain::ChainState;
@@ -40,6 +41,8 @@ pub(crate) struct View {
     pub(crate) metrics: Metrics,
     /// What is known of the chain, and the network's name; none where none is followed.
     pub(crate) chain: Option<(String, watch::Receiver<ChainView>)>,
+    /// Who pays, where this node does.
+    pub(crate) purse: Option<Arc<Purse>>,
 }
 
 impl std::fmt::Debug for View {
@@ -91,6 +94,7 @@ impl View {
             score: 1.0,
             avoided_for_ms: None,
             stake: self.admitted.told(me, self.now_ms()),
+            unpaid: None,
         }
     }
 
@@ -112,6 +116,7 @@ impl View {
             score: scores.reliability(peer),
             avoided_for_ms: scores.avoided_for(peer, self.clock.now()).map(|d| d.as_millis() as u64),
             stake: self.admitted.told(peer, self.now_ms()),
+            unpaid: self.purse.as_ref().and_then(|purse| purse.told(peer)),
         }
     }
 

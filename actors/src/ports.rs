@@ -32,6 +32,16 @@ pub struct Candidate {
     pub receipt_key: PeerKey,
     /// Proven stake; none where stake is not asked for.
     pub stake: Option<Stake>,
+    /// For one that is paid: how it may be asked. One that works for nothing may be asked at any time.
+    pub turn: Option<Turn>,
+}
+
+/// How an orchestrator that is paid may be asked: for one segment of a stream at a time, in their order, because each is paid
+/// against the receipt of the one before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turn {
+    /// The last segment that it was paid for.
+    pub after: Option<u64>,
 }
 
 /// The mesh as the dispatcher sees it.

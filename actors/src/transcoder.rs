@@ -3,3 +3,4 @@
 pub mod actor;
 pub mod core;
 pub mod messages;
+pub mod till;

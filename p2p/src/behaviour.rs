@@ -31,6 +31,7 @@ pub use table::{BadRequest, Page, PageRequest, TableCodec};
 
 use crate::limits;
 use crate::media::{fallback, introduce};
+use crate::payment;
 use crate::proofs::News;
 
 /// The major version of everything below: nodes of another one refuse each other.
@@ -299,8 +300,15 @@ fn addresses_only(plan: &Plan, key: &Keypair) -> kad::Behaviour<MemoryStore> {
 /// would take the other's streams without a word.
 #[must_use]
 pub fn all_names() -> Vec<String> {
-    let ours = [names::ROSTER, names::PROOFS, names::KAD, fallback::PROTOCOL, introduce::PROTOCOL]
-        .map(|name: StreamProtocol| name.to_string());
+    let ours = [
+        names::ROSTER,
+        names::PROOFS,
+        names::KAD,
+        fallback::PROTOCOL,
+        introduce::PROTOCOL,
+        payment::PROTOCOL,
+    ]
+    .map(|name: StreamProtocol| name.to_string());
     let gossip = ["1.0.0", "1.1.0", "1.2.0", "1.3.0"].map(|v| format!("{}/{v}", names::GOSSIP_PREFIX));
     let libp2ps = [
         identify::PROTOCOL_NAME,
@@ -326,7 +334,14 @@ mod tests {
 
     #[test]
     fn our_names_carry_the_major_version() {
-        for name in [names::ROSTER, names::PROOFS, names::KAD, fallback::PROTOCOL, introduce::PROTOCOL] {
+        for name in [
+            names::ROSTER,
+            names::PROOFS,
+            names::KAD,
+            fallback::PROTOCOL,
+            introduce::PROTOCOL,
+            payment::PROTOCOL,
+        ] {
             assert!(name.as_ref().ends_with(&format!("/{MAJOR}")), "{name}");
         }
         assert!(protocol_version("n").contains(&format!("/{MAJOR}/")));

@@ -8,6 +8,7 @@ pub mod behaviour;
 pub mod identity;
 pub mod limits;
 pub mod media;
+pub mod payment;
 pub mod proofs;
 pub mod roster;
 pub mod swarm;

@@ -18,14 +18,14 @@ pub mod fuzzing;
 mod ask;
 mod bell;
 mod fault;
-mod frame;
+pub(crate) mod frame;
 mod gate;
 mod half;
 mod opener;
 mod serve;
 mod sight;
 mod tls;
-mod wire;
+pub(crate) mod wire;
 
 pub use ask::{Answer, Answers};
 pub use endpoint::{MediaConfig, MediaEndpoint};

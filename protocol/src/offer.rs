@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::payments::{Payment, Unpaid};
 use crate::{Hash, Ladder, PricePerPixel, SegmentId, SourceInfo, Ticks};
 
 /// Asks an orchestrator to make a ladder of one segment. The segment's bytes follow it on the same stream.
@@ -27,6 +28,26 @@ pub struct Offer {
     pub price: PricePerPixel,
     /// How long the broadcaster will wait, counted from the arrival of the offer.
     pub deadline: Duration,
+    /// How it is paid; none where it is free, or the broadcaster hopes so.
+    pub payment: Option<Payment>,
+}
+
+impl Offer {
+    /// Most encoded pixels that the work may come to: what is set aside for it, on both sides.
+    #[must_use]
+    pub fn most_pixels(&self) -> u64 {
+        let source = u64::from(self.source.frames);
+        let millis = self.duration.as_millis().max(0).cast_unsigned();
+        self.ladder.0.iter().fold(0, |sum, rung| {
+            // A picture at each end may belong to it.
+            let at_rate = |fps: crate::rendition::Fps| {
+                let frames = millis.saturating_mul(fps.num.into()) / 1000 / u64::from(fps.den.max(1));
+                frames.saturating_add(2)
+            };
+            let frames = rung.fps.map_or(source, at_rate);
+            sum.saturating_add(rung.pixels().saturating_mul(frames))
+        })
+    }
 }
 
 /// An orchestrator does not take an offer. Nothing is wrong with either side; the caller asks another one.
@@ -53,6 +74,9 @@ pub enum Declined {
     /// This broadcaster is not served.
     #[error("not admitted: {0}")]
     NotAdmitted(String),
+    /// It is not paid, or not as it has to be.
+    #[error(transparent)]
+    Unpaid(#[from] Unpaid),
 }
 
 /// An orchestrator took an offer and could not do it.

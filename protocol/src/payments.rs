@@ -4,17 +4,33 @@
 use std::fmt;
 use std::str::FromStr;
 
+use alloy_primitives::Address;
 use serde::{Deserialize, Serialize};
+
+use crate::tickets::batch::Batch;
 
 pub mod entry;
 pub mod statement;
+pub mod unpaid;
 
 pub use entry::Entry;
 pub use statement::{SignedStatement, Statement};
+pub use unpaid::Unpaid;
 
 /// Names the account of one stream between one sender and one recipient; drawn at random by the sender.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub [u8; 16]);
+
+/// What goes with an offer of work that is paid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// From which account; whoever knows its name may order from it, so it is told to nobody else.
+    pub session: SessionId,
+    /// Who pays.
+    pub sender: Address,
+    /// Tickets that go into the account first; none where there is credit enough.
+    pub tickets: Option<Batch>,
+}
 
 /// A session's name has another form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

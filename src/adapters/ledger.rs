@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use actors::ports::payments::{Ledger as Port, LedgerFault};
+use actors::ports::payments::{Ledger as Port, LedgerFault, Recall};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use ledger::Ledger;
@@ -26,6 +26,21 @@ impl Port for DiskLedger {
         // The place in the order is taken here, before anybody polls.
         let committed = self.0.commit(entries);
         committed.map(|done| done.map_err(|why| LedgerFault(why.to_string()))).boxed()
+    }
+}
+
+impl Recall for DiskLedger {
+    fn entries(&self) -> BoxFuture<'static, Result<Vec<Entry>, LedgerFault>> {
+        let ledger = Arc::clone(&self.0);
+        async move {
+            let read = tokio::task::spawn_blocking(move || {
+                let mut all = Vec::new();
+                ledger.each(0, |_, entry| all.push(entry.clone())).map(|()| all)
+            });
+            let fault = |why: &dyn std::fmt::Display| LedgerFault(why.to_string());
+            read.await.map_err(|why| fault(&why))?.map_err(|why| fault(&why))
+        }
+        .boxed()
     }
 }
 

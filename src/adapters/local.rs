@@ -19,9 +19,11 @@ type Steps = mpsc::Sender<Result<Answer, MeshFault>>;
 pub(super) fn ask(
     own: Own,
     me: PeerKey,
-    offer: Offer,
+    mut offer: Offer,
     segment: Bytes,
 ) -> BoxStream<'static, Result<Answer, MeshFault>> {
+    // What this node asks of others; of itself it takes nothing for it.
+    offer.price = own.price;
     let (steps, answers) = mpsc::channel(budget::ANSWERS);
     let work = Box::new(LocalWork { segment, steps: steps.clone() });
     tokio::spawn(hand_over(own.transcoder, Take { from: me, offer, work }, steps));

@@ -93,6 +93,7 @@ impl MeshAdapter {
             rtt_ms: self.rtt_ms(record.peer),
             receipt_key: record.receipt_key(),
             stake,
+            turn: None,
         })
     }
 }
@@ -109,6 +110,7 @@ impl Mesh for MeshAdapter {
             rtt_ms: Some(0.0),
             receipt_key: own.receipt_key,
             stake: None,
+            turn: None,
         }));
         all
     }

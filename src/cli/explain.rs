@@ -34,10 +34,12 @@ pub(crate) async fn run(args: &Args, json: bool) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who is never asked, for want of proven stake.
+/// Who is not asked, for want of proven stake or because it cannot be paid.
 fn print_refused(node: &MeshNode) {
     if let Some(stake) = node.stake.as_ref().filter(|stake| !stake.admitted) {
         println!("{} is not asked: {}", &node.key[..node.key.len().min(8)], stake.words);
+    } else if let Some(unpaid) = &node.unpaid {
+        println!("{} is not asked: {unpaid}", &node.key[..node.key.len().min(8)]);
     }
 }
 

@@ -3,6 +3,7 @@
 use actors::admission::Told;
 use actors::publisher::{RenditionInfo, SourceStats, StreamInfo, StreamState};
 use protocol::StreamId;
+use protocol::payments::Unpaid;
 use serde::{Deserialize, Serialize};
 
 /// Everything at one instant.
@@ -137,6 +138,9 @@ pub(crate) struct MeshNode {
     /// Whether proven stake admits it, and why; none of those who do not transcode and where no chain is followed.
     #[serde(default)]
     pub stake: Option<Told>,
+    /// Why this node does not pay it now, and so does not ask it.
+    #[serde(default)]
+    pub unpaid: Option<Unpaid>,
 }
 
 /// Work of one node for another.

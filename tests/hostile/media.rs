@@ -67,7 +67,7 @@ async fn breakers(door: Door) {
     let hostile = [
         (vec![0, 0, 0], true, "the stream ended after 3 of 4 bytes"),
         (vec![0xFF; 64], false, "a frame of 4294967295 bytes is announced"),
-        (vec![0, 0, 0x20, 1], false, "a frame of 8193 bytes is announced"),
+        (vec![0, 0, 0x40, 1], false, "a frame of 16385 bytes is announced"),
         (frame(&[0xFF; 40]), true, "a frame is not what it should be"),
         (frame(&noise(3, 500)), true, "a frame is not what it should be"),
         (frame(&[0x0A, 2, b'.', b'.']), true, "stream is refused"),
@@ -169,6 +169,7 @@ fn offer(seq: u64, bytes: &Bytes) -> Offer {
         ladder: Ladder(vec![rung]),
         price: PricePerPixel::FREE,
         deadline: Duration::from_secs(20),
+        payment: None,
     }
 }
 

@@ -1,10 +1,11 @@
-//! An unlocked key: signs transactions' hashes and EIP-712 digests. The key itself never leaves, and is never shown.
+//! An unlocked key: signs transactions' hashes and EIP-712 digests. The key itself is never shown.
 
 use std::fmt;
 
 use alloy_primitives::{Address, B256, Signature};
 use alloy_signer::SignerSync;
 use alloy_signer_local::PrivateKeySigner;
+use protocol::tickets::sign::TicketKey;
 use thiserror::Error;
 
 /// An unlocked key. Its memory is overwritten when it is dropped.
@@ -46,6 +47,12 @@ impl Signer {
     #[must_use]
     pub const fn address(&self) -> Address {
         self.key.address()
+    }
+
+    /// The same key for tickets, of which many a second are signed.
+    #[must_use]
+    pub fn ticket_key(&self) -> TicketKey {
+        TicketKey::from_bytes(&self.key.to_bytes().0).expect("it is a key already")
     }
 
     /// Signs an EIP-712 digest as it is: r, s, v with v 27 or 28.

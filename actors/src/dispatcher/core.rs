@@ -4,7 +4,7 @@
 //! finished ladder for the publisher, a trace for people. Each rung is filled by the first rendition that passes the
 //! checks, whoever made it. Knows no socket and no codec.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use super::messages::Dispatch;
 use super::score::{Blame, Scoreboard};
 use super::select::Choice;
 use super::trace::SegmentTrace;
-use crate::ports::{Answer, Candidate, MeshFault};
+use crate::ports::{Answer, Candidate, MeshFault, Turn};
 use crate::publisher::messages::Made;
 
 /// An orchestrator that has nobody's answer beats this often, so that silence means something.
@@ -205,6 +205,8 @@ impl Core {
             MeshFault::Declined(Declined::Busy { retry_after }) => {
                 world.scores.busy(peer, world.now, *retry_after)
             }
+            // Who keeps the money knows what to do about it, and for how long it is not asked.
+            MeshFault::Declined(Declined::Unpaid(_)) => {}
             MeshFault::Declined(_) => world.scores.busy(peer, world.now, Duration::from_secs(5)),
             MeshFault::Failed(Failed::Input(_)) => {}
             MeshFault::Failed(Failed::Internal(_)) | MeshFault::Unreachable(_) => {
@@ -470,6 +472,7 @@ impl Core {
         hedge: bool,
         out: &mut Vec<Effect>,
     ) -> bool {
+        let out_of_turn = self.out_of_turn(world.candidates, seq);
         let Some(job) = self.jobs.get_mut(&seq) else { return false };
         let duration = job.duration();
         let choice = Choice {
@@ -479,7 +482,8 @@ impl Core {
             duration,
             max_price: self.config.max_price,
         };
-        let Some(chosen) = choice.pick(world.rng, |peer| job.may_ask(peer)) else {
+        let Some(chosen) = choice.pick(world.rng, |peer| job.may_ask(peer) && !out_of_turn.contains(&peer))
+        else {
             if job.all_relieved() {
                 job.retry_at = Some(world.now + RETRY);
             }
@@ -494,6 +498,14 @@ impl Core {
         out.push(Effect::Ask { ask, peer, offer, segment: job.segment.bytes.clone() });
         out.push(Effect::Trace(Box::new(job.trace.clone())));
         true
+    }
+
+    /// Orchestrators that are paid and have a segment of this stream in work, or had a later one than `seq`.
+    fn out_of_turn(&self, candidates: &[Candidate], seq: u64) -> BTreeSet<PeerKey> {
+        let works = |peer| self.jobs.values().flat_map(|job| job.live.values()).any(|live| live.peer == peer);
+        let paid = candidates.iter().filter_map(|c| Some((c.peer, c.turn?)));
+        let out = |(peer, turn): &(PeerKey, Turn)| turn.after.is_some_and(|last| last >= seq) || works(*peer);
+        paid.filter(out).map(|(peer, _)| peer).collect()
     }
 
     fn end_ask<R>(&mut self, world: &mut World<'_, R>, ask: AskId, outcome: String) {

@@ -251,6 +251,7 @@ impl Job {
             ladder,
             price,
             deadline,
+            payment: None,
         }
     }
 

@@ -168,7 +168,16 @@ mod tests {
     fn candidate(id: u8) -> Candidate {
         let price = PricePerPixel { wei: 100, pixels: 1 };
         let peer = PeerKey([id; 32]);
-        Candidate { peer, price, capacity: 4, load: 0, rtt_ms: Some(1.0), receipt_key: peer, stake: None }
+        Candidate {
+            peer,
+            price,
+            capacity: 4,
+            load: 0,
+            rtt_ms: Some(1.0),
+            receipt_key: peer,
+            stake: None,
+            turn: None,
+        }
     }
 
     /// One with a stake of so many LPT, which it shares with nobody.

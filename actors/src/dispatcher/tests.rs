@@ -55,6 +55,8 @@ struct Lab {
     asks: Vec<(Duration, Vec<String>)>,
     cut: BTreeMap<u64, Duration>,
     outcomes: Vec<(u64, Option<TraceOutcome>)>,
+    /// Of those who are paid.
+    turns: BTreeMap<usize, Turn>,
 }
 
 const MS: Duration = Duration::from_millis(1);
@@ -85,6 +87,7 @@ impl Lab {
             asks: Vec::new(),
             cut: BTreeMap::new(),
             outcomes: Vec::new(),
+            turns: BTreeMap::new(),
         }
     }
 
@@ -98,6 +101,7 @@ impl Lab {
                 rtt_ms: Some(1.0),
                 receipt_key: peer(n),
                 stake: None,
+                turn: self.turns.get(&n).copied(),
             })
             .collect();
         let mut world =
@@ -505,4 +509,22 @@ fn a_free_place_goes_to_the_oldest_segment_that_waits() {
     lab.run();
     let order: Vec<u64> = lab.asked.iter().map(|(seq, _)| *seq).collect();
     assert!(order.is_sorted(), "{order:?}");
+}
+
+#[test]
+fn one_that_is_paid_has_one_segment_at_a_time_and_never_one_before_the_last() {
+    let mut lab = Lab::new(&[Habit::Works(MS * 700); 2]);
+    lab.turns.insert(0, Turn { after: Some(1) });
+    lab.habits[1] = Habit::Dead;
+    for seq in 0..4 {
+        lab.cut(seq);
+    }
+    lab.run_until(lab.now + MS * 600);
+    let paid = |lab: &Lab| lab.asked.iter().filter(|(_, n)| *n == 0).map(|(seq, _)| *seq).collect::<Vec<_>>();
+    assert_eq!(paid(&lab), [2], "the first of those that it may still be paid for, and no other beside it");
+    lab.run_until(lab.now + MS * 1000);
+    assert_eq!(paid(&lab), [2, 3], "the next one after its receipt");
+    lab.turns.clear();
+    lab.run();
+    assert_eq!(lab.made.len(), 4);
 }

@@ -7,12 +7,13 @@ use actix::fut::wrap_future;
 use actix::prelude::*;
 use ed25519_dalek::SigningKey;
 use protocol::receipt::Receipt;
-use protocol::{Failed, Hash, Offer, SignedReceipt};
+use protocol::{Failed, Hash, Offer, PeerKey, SignedReceipt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::core::{Config, Core};
 use super::messages::{Drain, Take};
+use super::till::{Booking, Till};
 use crate::budget;
 use crate::dispatcher::core::BEAT;
 use crate::ports::{Reply, SharedWorker, Work};
@@ -42,13 +43,20 @@ pub struct Transcoder {
     worker: SharedWorker,
     key: Arc<SigningKey>,
     load: watch::Sender<Load>,
+    till: Option<Till>,
 }
 
 impl Transcoder {
-    /// An orchestrator that signs receipts with `key`; `load` is kept up to date.
+    /// An orchestrator that signs receipts with `key`; `load` is kept up to date. Without a till nothing is paid.
     #[must_use]
-    pub fn new(config: Config, worker: SharedWorker, key: SigningKey, load: watch::Sender<Load>) -> Self {
-        Self { core: Core::new(config), worker, key: Arc::new(key), load }
+    pub fn new(
+        config: Config,
+        worker: SharedWorker,
+        key: SigningKey,
+        load: watch::Sender<Load>,
+        till: Option<Till>,
+    ) -> Self {
+        Self { core: Core::new(config), worker, key: Arc::new(key), load, till }
     }
 
     fn changed(&self, change: impl FnOnce(&mut Load)) {
@@ -81,16 +89,19 @@ impl Handler<Take> for Transcoder {
         self.changed(|_| {});
         let began = Instant::now();
         // A task of its own: when it panics, the permit still comes back.
-        let job = tokio::spawn(make(work, offer, Arc::clone(&self.worker), Arc::clone(&self.key)));
+        let till = self.till.clone();
+        let job =
+            tokio::spawn(make(from, work, offer, Arc::clone(&self.worker), Arc::clone(&self.key), till));
         ctx.spawn(wrap_future::<_, Self>(job).map(move |made, act, _| {
-            let pixels = made.ok().flatten();
-            act.core.on_done(pixels.map(|_| began.elapsed()));
-            act.changed(|load| match pixels {
-                Some(pixels) => {
+            let made = made.unwrap_or(Made::Nothing);
+            act.core.on_done(matches!(made, Made::Pixels(_)).then(|| began.elapsed()));
+            act.changed(|load| match made {
+                Made::Pixels(pixels) => {
                     load.done += 1;
                     load.pixels += pixels;
                 }
-                None => load.failed += 1,
+                Made::Nothing => load.failed += 1,
+                Made::Unpaid => load.declined += 1,
             });
         }));
     }
@@ -111,32 +122,80 @@ impl Handler<Drain> for Transcoder {
     }
 }
 
-/// Does one job from yes to receipt. Returns the encoded pixels, or `None` when it came to nothing.
-async fn make(work: Box<dyn Work>, offer: Offer, worker: SharedWorker, key: Arc<SigningKey>) -> Option<u64> {
+/// What came of a job.
+#[derive(Clone, Copy, Debug)]
+enum Made {
+    /// All of it: so many encoded pixels.
+    Pixels(u64),
+    /// Nothing.
+    Nothing,
+    /// It was not begun.
+    Unpaid,
+}
+
+/// Does one job from yes to receipt.
+async fn make(
+    from: PeerKey,
+    work: Box<dyn Work>,
+    offer: Offer,
+    worker: SharedWorker,
+    key: Arc<SigningKey>,
+    till: Option<Till>,
+) -> Made {
     let deadline = offer.deadline;
+    let booking = match &till {
+        Some(till) => till.book(from, &offer).await,
+        None => Ok(None),
+    };
+    let booking = match booking {
+        Ok(booking) => booking,
+        Err(declined) => {
+            tracing::debug!(segment = %offer.segment, %declined, "declined");
+            work.decline(declined).await;
+            return Made::Unpaid;
+        }
+    };
     let (segment, mut reply) = match work.accept().await {
         Ok(accepted) => accepted,
         Err(reason) => {
             tracing::debug!(segment = %offer.segment, %reason, "the segment did not arrive");
-            return None;
+            return Made::Nothing;
         }
     };
-    let made = tokio::time::timeout(deadline, deliver(segment, &offer, &worker, reply.as_mut())).await;
-    match made.unwrap_or_else(|_| Err(Failed::Internal("the deadline passed".into()))) {
+    let job = deliver(segment, &offer, &worker, reply.as_mut());
+    let made = tokio::time::timeout(deadline, job).await;
+    let made = match made.unwrap_or_else(|_| Err(Failed::Internal("the deadline passed".into()))) {
         Ok(renditions) => {
             let pixels = renditions.iter().map(|(_, pixels)| pixels).sum();
-            reply.finish(receipt(&offer, renditions, &key)).await.then_some(pixels)
+            receipt(&offer, renditions, &key, booking).await.map(|receipt| (receipt, pixels))
         }
+        Err(failed) => Err(failed),
+    };
+    match made {
+        Ok((receipt, pixels)) => match reply.finish(receipt).await {
+            true => Made::Pixels(pixels),
+            false => Made::Nothing,
+        },
         Err(failed) => {
             tracing::warn!(segment = %offer.segment, %failed, "not transcoded");
             reply.fail(failed).await;
-            None
+            Made::Nothing
         }
     }
 }
 
-fn receipt(offer: &Offer, renditions: Vec<(Hash, u64)>, key: &SigningKey) -> SignedReceipt {
-    Receipt { segment: offer.segment.clone(), source: offer.hash, renditions }.sign(key)
+/// Signs for the work, once it is paid where it was booked.
+async fn receipt(
+    offer: &Offer,
+    renditions: Vec<(Hash, u64)>,
+    key: &SigningKey,
+    booking: Option<Booking>,
+) -> Result<SignedReceipt, Failed> {
+    let receipt = Receipt { segment: offer.segment.clone(), source: offer.hash, renditions };
+    match booking {
+        Some(booking) => booking.settle(receipt).await,
+        None => Ok(receipt.sign(key)),
+    }
 }
 
 /// Sends renditions as the worker makes them, and beats in between. Returns their hashes and pixels in ladder order.

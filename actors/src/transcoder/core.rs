@@ -131,6 +131,7 @@ mod tests {
             ladder: LadderPlan::default().resolve(1280, 720),
             price: PricePerPixel::FREE,
             deadline: Duration::from_secs(8),
+            payment: None,
         }
     }
 

@@ -15,8 +15,8 @@ use protocol::hash::Hasher;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-/// Largest frame, bytes: an offer with twelve rungs takes less than 2 KiB.
-pub(crate) const MAX_FRAME: usize = 8192;
+/// Largest frame, bytes: an offer with twelve rungs takes less than 2 KiB, a hundred tickets that pay it less than 8 KiB.
+pub(crate) const MAX_FRAME: usize = 16_384;
 /// What a body's buffer holds before any of it has come, bytes: memory follows data, not promises.
 const FIRST_ALLOCATION: usize = 256 * 1024;
 /// Most that is taken off the transport and hashed at once, bytes: a ninth of a millisecond, after which others have their turn.
@@ -79,7 +79,7 @@ where
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "a frame of our own is too long"));
     }
     let mut out = BytesMut::with_capacity(4 + len);
-    out.put_u32(u32::try_from(len).expect("at most 8192"));
+    out.put_u32(u32::try_from(len).expect("at most 16384"));
     message.encode(&mut out).expect("the buffer grows as needed");
     to.write_all(&out).await?;
     to.flush().await

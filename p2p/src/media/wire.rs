@@ -12,6 +12,8 @@ use protocol::{
     SignedReceipt, SourceInfo, Ticks,
 };
 
+use crate::payment::wire::{decode_payment, decode_unpaid, encode_payment, encode_unpaid};
+
 /// The generated messages.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::use_self)]
 pub(crate) mod proto {
@@ -19,7 +21,7 @@ pub(crate) mod proto {
 }
 
 /// Longest reason in words, bytes.
-const MAX_REASON: usize = 512;
+pub(crate) const MAX_REASON: usize = 512;
 /// Longest side of a picture, pixels: beyond any level of H.264.
 const MAX_SIDE: u32 = 16_384;
 /// Longest deadline: a segment that is minutes late is of no use to a live stream.
@@ -56,11 +58,11 @@ pub(crate) struct RenditionHead {
     pub(crate) bytes: u64,
 }
 
-fn bad<T>(field: &'static str, why: impl Into<String>) -> Result<T, Malformed> {
+pub(crate) fn bad<T>(field: &'static str, why: impl Into<String>) -> Result<T, Malformed> {
     Err(Malformed { field, why: why.into() })
 }
 
-fn within<T: PartialOrd + std::fmt::Display>(
+pub(crate) fn within<T: PartialOrd + std::fmt::Display>(
     field: &'static str,
     value: T,
     low: T,
@@ -72,7 +74,7 @@ fn within<T: PartialOrd + std::fmt::Display>(
     Ok(value)
 }
 
-fn hash(field: &'static str, bytes: &[u8]) -> Result<Hash, Malformed> {
+pub(crate) fn hash(field: &'static str, bytes: &[u8]) -> Result<Hash, Malformed> {
     match bytes.try_into() {
         Ok(hash) => Ok(Hash(hash)),
         Err(_) => bad(field, format!("has {} bytes, not 32", bytes.len())),
@@ -80,7 +82,7 @@ fn hash(field: &'static str, bytes: &[u8]) -> Result<Hash, Malformed> {
 }
 
 /// Cuts a reason to its bound at a character's edge and takes out what could forge a line of a log.
-fn reason(text: &str) -> String {
+pub(crate) fn reason(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
         if out.len() + c.len_utf8() > MAX_REASON {
@@ -116,6 +118,7 @@ pub(crate) fn encode_offer(offer: &Offer) -> proto::Offer {
         price_wei: offer.price.wei,
         price_pixels: offer.price.pixels,
         deadline_ms: u64::try_from(offer.deadline.as_millis()).unwrap_or(u64::MAX),
+        payment: offer.payment.as_ref().map(encode_payment),
     }
 }
 
@@ -145,6 +148,7 @@ pub(crate) fn decode_offer(frame: proto::Offer) -> Result<Offer, Malformed> {
             pixels: within("price unit", frame.price_pixels, 1, u64::MAX)?,
         },
         deadline: Duration::from_millis(frame.deadline_ms).min(MAX_DEADLINE),
+        payment: frame.payment.map(decode_payment).transpose()?,
     })
 }
 
@@ -244,7 +248,7 @@ pub(crate) fn decode_step(frame: proto::Answer) -> Result<Step, Malformed> {
     })
 }
 
-fn encode_receipt(signed: &SignedReceipt) -> proto::Receipt {
+pub(crate) fn encode_receipt(signed: &SignedReceipt) -> proto::Receipt {
     let receipt = &signed.receipt;
     let made =
         |(hash, pixels): &(Hash, u64)| proto::Made { hash: Bytes::copy_from_slice(&hash.0), pixels: *pixels };
@@ -257,7 +261,7 @@ fn encode_receipt(signed: &SignedReceipt) -> proto::Receipt {
     }
 }
 
-fn decode_receipt(frame: proto::Receipt) -> Result<SignedReceipt, Malformed> {
+pub(crate) fn decode_receipt(frame: proto::Receipt) -> Result<SignedReceipt, Malformed> {
     if frame.renditions.len() > Ladder::MAX {
         return bad("receipt", format!("names {} renditions", frame.renditions.len()));
     }
@@ -285,6 +289,7 @@ fn encode_declined(declined: &Declined) -> proto::Declined {
         Declined::Price { asked } => Why::Price(proto::Price { wei: asked.wei, pixels: asked.pixels }),
         Declined::Limits(why) => Why::Limits(reason(why)),
         Declined::NotAdmitted(why) => Why::NotAdmitted(reason(why)),
+        Declined::Unpaid(unpaid) => Why::Unpaid(encode_unpaid(unpaid)),
     };
     proto::Declined { why: Some(why) }
 }
@@ -300,6 +305,7 @@ fn decode_declined(frame: proto::Declined) -> Result<Declined, Malformed> {
         }
         Some(Why::Limits(why)) => Declined::Limits(reason(&why)),
         Some(Why::NotAdmitted(why)) => Declined::NotAdmitted(reason(&why)),
+        Some(Why::Unpaid(unpaid)) => Declined::Unpaid(decode_unpaid(&unpaid)),
         None => Declined::NotAdmitted("for a reason that this node does not know: update it".into()),
     })
 }

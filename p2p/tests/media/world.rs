@@ -59,6 +59,7 @@ pub(crate) fn offer(seq: u64, segment: &[u8]) -> Offer {
         ladder: Ladder(vec![rung(240), rung(360)]),
         price: PricePerPixel::FREE,
         deadline: Duration::from_secs(30),
+        payment: None,
     }
 }
 

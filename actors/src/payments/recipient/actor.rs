@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use super::account::Hold;
 use super::core::{Accepted, Config, Core};
 use super::messages::{
-    Again, AskQuote, Compare, Denied, Head, Order, Proven, Redeemed, Release, Senders, Settle,
+    Again, AskQuote, Compare, Denied, Doubt, Head, Order, Proven, Redeemed, Release, Senders, Settle,
 };
 use super::refusal::Refusal;
 use crate::budget;
@@ -159,6 +159,17 @@ impl Handler<Head> for Payee {
         self.head = Some(head);
         if let Some(core) = &mut self.core {
             core.on_head(head.0);
+        }
+    }
+}
+
+impl Handler<Doubt> for Payee {
+    type Result = ();
+
+    fn handle(&mut self, _: Doubt, _: &mut Context<Self>) {
+        self.head = None;
+        if let Some(core) = &mut self.core {
+            core.on_doubt();
         }
     }
 }

@@ -94,6 +94,8 @@ pub struct Core {
     config: Config,
     secret: B256,
     head: Option<ChainHead>,
+    /// The newest L1 block that was ever known.
+    l1_block: u64,
     facts: BTreeMap<Address, SenderFacts>,
     accounts: BTreeMap<SessionId, Account>,
     nonces: Nonces,
@@ -120,6 +122,7 @@ impl Core {
             config,
             secret: B256::ZERO,
             head: None,
+            l1_block: 0,
             facts: BTreeMap::new(),
             accounts: BTreeMap::new(),
             nonces: Nonces::default(),
@@ -136,9 +139,15 @@ impl Core {
 
     /// Where the chain stands. The L1 block never goes back, so that no nonce is forgotten and then taken again.
     pub fn on_head(&mut self, mut head: ChainHead) {
-        head.l1_block = head.l1_block.max(self.head.map_or(0, |old| old.l1_block));
+        head.l1_block = head.l1_block.max(self.l1_block);
+        self.l1_block = head.l1_block;
         self.nonces.forget(head.l1_block);
         self.head = Some(head);
+    }
+
+    /// What is known of the chain contradicts itself: no ticket is asked for or credited until it is known again.
+    pub const fn on_doubt(&mut self) {
+        self.head = None;
     }
 
     /// What is proven of a sender. Older proofs than the last are ignored.
@@ -414,8 +423,10 @@ impl Core {
 
     /// How an account stands, and the receipts that somebody lacks who knows of `known` works.
     ///
+    /// While a segment is in work there is nothing to say: it may be paid in a moment.
+    ///
     /// # Errors
-    /// [`Invalid::Session`].
+    /// [`Invalid::Session`], [`Refusal::InWork`].
     pub fn statement(
         &self,
         sender: Address,
@@ -424,7 +435,10 @@ impl Core {
     ) -> Result<(Statement, Vec<Receipt>), Refusal> {
         let account = self.accounts.get(&session).filter(|account| account.opened.sender == sender);
         let account = account.ok_or(Invalid::Session(session))?;
-        Ok((account.statement(), account.receipts_after(known)))
+        match account.hold {
+            Some(hold) => Err(Refusal::InWork { seq: hold.seq }),
+            None => Ok((account.statement(), account.receipts_after(known))),
+        }
     }
 
     /// The sender's own statement, its signature checked. Where it admits more work than these books know, it is believed.

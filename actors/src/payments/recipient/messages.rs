@@ -32,6 +32,11 @@ pub enum Denied {
 #[rtype(result = "()")]
 pub struct Head(pub ChainHead);
 
+/// What is known of the chain contradicts itself. The next [`Head`] ends that.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Doubt;
+
 /// What is proven of a sender.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -1,12 +1,14 @@
 //! Why an orchestrator does not quote, credit or admit, by what the other side does next.
 
 use protocol::payments::SessionId;
+use protocol::payments::unpaid::{Cause, Unpaid};
 use protocol::tickets::check::{Invalid, Severity};
 use protocol::tickets::credit::Credit;
 use protocol::tickets::params;
 use thiserror::Error;
 
 use super::cover::Uncovered;
+use super::messages::Denied;
 
 /// What is refused and why.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -86,5 +88,43 @@ impl Refusal {
             Self::Credit { .. } | Self::InWork { .. } | Self::Done { .. } => Blame::Slight,
             Self::Uncovered(_) | Self::Params(_) | Self::NoHead | Self::NotAdmitted { .. } => Blame::None,
         }
+    }
+}
+
+impl Refusal {
+    /// What is told of it.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        match self {
+            Self::Invalid(Invalid::Session(_)) => Cause::Session,
+            Self::Invalid(Invalid::Price { .. }) => Cause::Price,
+            Self::Invalid(Invalid::WrongRound { .. }) => Cause::WrongRound,
+            // A hash has so many nonces: after them other parameters are needed.
+            Self::Invalid(Invalid::Expired { .. } | Invalid::NonceRange { .. }) => Cause::Expired,
+            Self::Invalid(Invalid::NonceSeen { .. }) => Cause::Replay,
+            Self::Invalid(_) => Cause::Invalid,
+            Self::Uncovered(Uncovered::Unproven | Uncovered::Stale { .. }) => Cause::Unproven,
+            Self::Uncovered(Uncovered::Unlocking(_)) => Cause::Unlocking,
+            Self::Uncovered(Uncovered::Inactive(_)) => Cause::Inactive,
+            Self::Uncovered(Uncovered::TooLittle { .. }) => Cause::Unfunded,
+            Self::Params(params::Refused::InsufficientReserve) => Cause::Unfunded,
+            Self::Params(params::Refused::Unreachable) => Cause::Terms,
+            Self::NoHead => Cause::NotReady,
+            Self::TooManySessions { .. } => Cause::TooManySessions,
+            Self::Credit { .. } => Cause::Credit,
+            Self::InWork { .. } => Cause::InWork,
+            Self::Done { .. } => Cause::Done,
+            Self::NotAdmitted { .. } => Cause::Session,
+        }
+    }
+}
+
+impl From<&Denied> for Unpaid {
+    fn from(denied: &Denied) -> Self {
+        let cause = match denied {
+            Denied::Refused(refusal) => refusal.cause(),
+            Denied::Unready(_) => Cause::NotReady,
+        };
+        Self::new(cause, denied)
     }
 }

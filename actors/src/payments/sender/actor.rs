@@ -13,7 +13,8 @@ use protocol::{PeerKey, SignedReceipt};
 
 use super::core::{Config, Core, Healed, Payment};
 use super::messages::{
-    Alarms, Close, Compared, Denied, Head, Lost, Open, Pay, Proven, Quoted, Received, State, WantsQuote,
+    Accounts, Alarms, Close, Compared, Denied, Doubt, Head, Lost, Open, Pay, Proven, Quoted, Received, State,
+    WantsQuote,
 };
 use crate::budget;
 use crate::clock::Clock;
@@ -117,6 +118,17 @@ impl Handler<Head> for Payer {
         self.head = Some(head);
         if let Some(core) = &mut self.core {
             core.on_head(head.0);
+        }
+    }
+}
+
+impl Handler<Doubt> for Payer {
+    type Result = ();
+
+    fn handle(&mut self, _: Doubt, _: &mut Context<Self>) {
+        self.head = None;
+        if let Some(core) = &mut self.core {
+            core.on_doubt();
         }
     }
 }
@@ -231,5 +243,14 @@ impl Handler<Alarms> for Payer {
     fn handle(&mut self, _: Alarms, _: &mut Context<Self>) -> Self::Result {
         let at = self.now_ms();
         MessageResult(self.core.as_ref().map(|core| core.alarms(at)).unwrap_or_default())
+    }
+}
+
+impl Handler<Accounts> for Payer {
+    type Result = MessageResult<Accounts>;
+
+    fn handle(&mut self, _: Accounts, _: &mut Context<Self>) -> Self::Result {
+        let core = self.core.as_ref().filter(|_| self.ready);
+        MessageResult(core.map(|core| core.accounts().cloned().collect()))
     }
 }

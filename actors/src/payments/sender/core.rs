@@ -84,6 +84,8 @@ pub struct Core {
     config: Config,
     key: TicketKey,
     head: Option<ChainHead>,
+    /// The newest L1 block that was ever known.
+    l1_block: u64,
     funds: Funds,
     accounts: BTreeMap<SessionId, Account>,
     /// By hash: the last nonce that is used up, and the block after which the hash is not used any more.
@@ -109,6 +111,7 @@ impl Core {
             config,
             key,
             head: None,
+            l1_block: 0,
             funds: Funds::default(),
             accounts: BTreeMap::new(),
             nonces: BTreeMap::new(),
@@ -122,9 +125,15 @@ impl Core {
 
     /// Where the chain stands.
     pub fn on_head(&mut self, mut head: ChainHead) {
-        head.l1_block = head.l1_block.max(self.head.map_or(0, |old| old.l1_block));
+        head.l1_block = head.l1_block.max(self.l1_block);
+        self.l1_block = head.l1_block;
         self.nonces.retain(|_, (_, expires)| expires.saturating_add(NONCES_KEPT) > head.l1_block);
         self.head = Some(head);
+    }
+
+    /// What is known of the chain contradicts itself: no ticket is made until it is known again.
+    pub const fn on_doubt(&mut self) {
+        self.head = None;
     }
 
     /// What is proven of this broadcaster's own funds.
@@ -295,7 +304,7 @@ impl Core {
         let said = &theirs.statement;
         let session = said.session;
         let account = self.accounts.get(&session).ok_or(Disputed::Foreign)?;
-        let l1_block = self.head.map_or(0, |head| head.l1_block);
+        let l1_block = self.l1_block;
         let lost = Credit::of_wei(self.lost_with(account.opened.recipient).tickets, account.opened.price);
         let plan = heal::plan(now_ms, account, said, receipts, lost, l1_block)?;
         let again = account.unproven.as_ref().filter(|_| plan.tickets == Tickets::Resend).map(|sent| {

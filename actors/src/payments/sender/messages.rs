@@ -9,6 +9,7 @@ use protocol::tickets::terms::Funds;
 use protocol::{PeerKey, PricePerPixel, SignedReceipt, StreamId};
 use thiserror::Error;
 
+use super::account::Account;
 use super::alarm::Alarm;
 use super::core::{Healed, Payment};
 use super::refusal::{Disputed, Unpayable};
@@ -36,6 +37,11 @@ pub enum Denied {
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Head(pub ChainHead);
+
+/// What is known of the chain contradicts itself. The next [`Head`] ends that.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Doubt;
 
 /// What is proven of this node's own funds.
 #[derive(Clone, Copy, Debug, Message)]
@@ -126,3 +132,8 @@ pub struct Close(pub SessionId);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "Vec<Alarm>")]
 pub struct Alarms;
+
+/// All open accounts; none while the books are being read.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Option<Vec<Account>>")]
+pub struct Accounts;

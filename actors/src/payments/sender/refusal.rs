@@ -1,9 +1,12 @@
 //! Why a broadcaster does not pay, or does not believe what an orchestrator says, by what it does next.
 
 use protocol::payments::SessionId;
+use protocol::payments::unpaid::{Cause, Unpaid};
 use protocol::tickets::terms::Unacceptable;
 use protocol::{PricePerPixel, Wei};
 use thiserror::Error;
+
+use super::messages::Denied;
 
 /// Why a segment is not paid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -103,4 +106,38 @@ pub enum Disputed {
         /// One segment, wei.
         bound: Wei,
     },
+}
+
+impl Unpayable {
+    /// What is told of it.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        match self {
+            Self::PriceTooHigh { .. } | Self::Terms(Unacceptable::Price { .. }) => Cause::Price,
+            Self::NoSession(_) | Self::Taken(_) => Cause::Session,
+            Self::Unreceipted { .. } => Cause::InWork,
+            Self::Unsure => Cause::Credit,
+            Self::NoQuote | Self::Terms(Unacceptable::Expired { .. }) => Cause::Expired,
+            Self::Terms(Unacceptable::WrongRound { .. }) => Cause::WrongRound,
+            Self::Terms(Unacceptable::Foreign) => Cause::Invalid,
+            Self::Terms(Unacceptable::DepositTooLow { .. } | Unacceptable::Unfunded(_)) => Cause::Unfunded,
+            Self::Terms(Unacceptable::Unlocking(_)) => Cause::Unlocking,
+            Self::Terms(_) | Self::TooManyTickets { .. } => Cause::Terms,
+            Self::Budget { .. } => Cause::Budget,
+            Self::NoHead => Cause::NotReady,
+            Self::Distrusted { .. } => Cause::Distrust,
+        }
+    }
+}
+
+impl From<&Denied> for Unpaid {
+    fn from(denied: &Denied) -> Self {
+        let cause = match denied {
+            Denied::Unpayable(why) => why.cause(),
+            Denied::Disputed(Disputed::Open { .. }) => Cause::InWork,
+            Denied::Disputed(_) | Denied::Foreign => Cause::Distrust,
+            Denied::Unready(_) => Cause::NotReady,
+        };
+        Self::new(cause, denied)
+    }
 }

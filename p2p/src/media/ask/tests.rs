@@ -40,6 +40,7 @@ fn offer(segment: &Bytes) -> Offer {
         ladder: Ladder(vec![rung]),
         price: PricePerPixel::FREE,
         deadline: Duration::from_secs(60),
+        payment: None,
     }
 }
 

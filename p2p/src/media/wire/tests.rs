@@ -28,6 +28,7 @@ fn offer() -> Offer {
         ladder: Ladder(vec![spec, plain]),
         price: PricePerPixel { wei: 5, pixels: 7 },
         deadline: Duration::from_millis(2500),
+        payment: None,
     }
 }
 
