@@ -11,6 +11,10 @@ use thiserror::Error;
 use crate::ports::payments::LedgerFault;
 
 mod books;
+#[cfg(test)]
+pub(crate) mod contracts;
+#[cfg(test)]
+pub(crate) mod desk;
 pub mod recipient;
 pub mod sender;
 #[cfg(test)]
@@ -19,6 +23,10 @@ mod shells;
 mod simulation;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod traps;
+#[cfg(test)]
+mod world;
 
 /// An answer that may be given once its entries are on disk, and not before. The core that made it already counts them in: when
 /// they cannot be written, it must be built again from what was.

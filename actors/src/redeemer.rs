@@ -13,3 +13,5 @@ mod purse;
 mod tests;
 mod threshold;
 mod ticket;
+#[cfg(test)]
+mod traps;

@@ -6,6 +6,7 @@ pub mod alarm;
 pub mod budget;
 pub mod core;
 pub mod heal;
+pub mod lost;
 pub mod messages;
 pub mod refusal;
 

@@ -5,31 +5,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix::prelude::*;
-use alloy_primitives::{Address, B256, U256};
+use alloy_primitives::Address;
 use ed25519_dalek::SigningKey;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use protocol::payments::{Entry, SessionId};
-use protocol::receipt::Receipt;
+use protocol::PeerKey;
+use protocol::payments::Entry;
 use protocol::tickets::sign::TicketKey;
-use protocol::tickets::terms::Funds;
-use protocol::{Hash, PeerKey, PricePerPixel, Round, SegmentId, Wei};
 use tokio::sync::mpsc;
 
 use super::Unready;
+use super::contracts::ether;
 use super::recipient::actor::{Parts as PayeeParts, Payee};
 use super::recipient::core::{Ask, Config as PayeeConfig};
 use super::recipient::messages as payee;
+use super::sender::Unpayable;
 use super::sender::actor::{Parts as PayerParts, Payer};
 use super::sender::core::Config as PayerConfig;
 use super::sender::messages as payer;
+use super::world::{ME, PIXELS, PRICE, SESSION, facts, funds, head, receipt};
 use crate::clock::Clock;
-use crate::ports::payments::{ChainHead, Ledger, LedgerFault, Recall, SenderFacts};
-
-const PRICE: PricePerPixel = PricePerPixel { wei: 1200, pixels: 1 };
-const PIXELS: u64 = 1_000_000;
-const ME: Address = Address::repeat_byte(0x0e);
-const SESSION: SessionId = SessionId([1; 16]);
+use crate::ports::payments::{Ledger, LedgerFault, Recall};
 
 #[derive(Debug, Default)]
 struct Memory {
@@ -53,22 +49,6 @@ impl Recall for Memory {
     }
 }
 
-fn head() -> ChainHead {
-    let cost = Wei(U256::from(12_000_000_000_000_u64));
-    ChainHead {
-        l1_block: 1000,
-        round: Round(7),
-        round_hash: B256::repeat_byte(7),
-        round_end_block: 5000,
-        pool_size: 4,
-        next_pool_size: 4,
-        active: true,
-        active_next: true,
-        redeem_cost: cost,
-        redeem_cost_on_average: cost,
-    }
-}
-
 struct World {
     payer: Addr<Payer>,
     payee: Addr<Payee>,
@@ -88,7 +68,6 @@ impl World {
         let signer = PeerKey(key.verifying_key().to_bytes());
         let (winners, _winners) = mpsc::channel(4);
         let clock = Clock::new();
-        let ether = Wei(U256::from(10_u64).pow(U256::from(18)));
         let parts = PayerParts {
             ledger: payer_disk.clone(),
             recall: payer_disk.clone(),
@@ -96,22 +75,14 @@ impl World {
             key: key.clone(),
             clock,
         };
-        let payer = Payer::new(PayerConfig::new(PRICE, ether, ether), parts).start();
+        let payer = Payer::new(PayerConfig::new(PRICE, ether(1000), ether(1000)), parts).start();
         let parts =
             PayeeParts { ledger: payee_disk.clone(), recall: payee_disk.clone(), key, winners, clock };
         let payee = Payee::new(PayeeConfig::new(ME), parts).start();
-        let funds = Funds { deposit: ether, reserve: ether, withdraw_round: Round(0) };
-        let facts = SenderFacts {
-            l1_block: 1000,
-            round: Round(7),
-            deposit: ether,
-            reserve: ether,
-            ..Default::default()
-        };
         payer.send(payer::Head(head())).await.unwrap();
-        payer.send(payer::Proven(funds)).await.unwrap();
+        payer.send(payer::Proven(funds())).await.unwrap();
         payee.send(payee::Head(head())).await.unwrap();
-        payee.send(payee::Proven(sender, facts)).await.unwrap();
+        payee.send(payee::Proven(sender, facts())).await.unwrap();
         Self { payer, payee, sender, payer_disk, payee_disk, signer, _winners }
     }
 
@@ -138,9 +109,7 @@ impl World {
     }
 
     fn settle(seq: u64) -> payee::Settle {
-        let segment = SegmentId { stream: "s".parse().unwrap(), seq };
-        let renditions = vec![(Hash::of(b"out"), PIXELS)];
-        payee::Settle { session: SESSION, receipt: Receipt { segment, source: Hash::of(b"in"), renditions } }
+        payee::Settle { session: SESSION, receipt: receipt(seq, PIXELS) }
     }
 }
 
@@ -187,4 +156,45 @@ async fn a_full_disk_credits_nothing_and_the_books_go_on_from_what_was_written()
     let compared = payer::Compared { theirs, receipts: vec![], signer: world.signer };
     let healed = world.payer.send(compared).await.unwrap().unwrap();
     assert!(matches!(healed, super::sender::core::Healed::Resend(_)));
+}
+
+#[actix::test]
+async fn a_replayed_ticket_is_refused_in_its_own_words_and_the_next_order_is_served() {
+    let world = World::new().await;
+    world.open().await;
+    let pay = |seq| payer::Pay { session: SESSION, seq, pixels: PIXELS };
+    let tickets = world.payer.send(pay(1)).await.unwrap().unwrap().tickets;
+    let order = |seq| payee::Order {
+        sender: world.sender,
+        session: SESSION,
+        seq,
+        pixels: PIXELS,
+        tickets: tickets.clone(),
+    };
+    world.payee.send(order(1)).await.unwrap().unwrap();
+    let receipt = world.payee.send(World::settle(1)).await.unwrap().unwrap();
+    let refused = world.payee.send(order(2)).await.unwrap().unwrap_err();
+    assert!(refused.to_string().contains("already seen 1"), "{refused}");
+    let received = payer::Received { session: SESSION, receipt, signer: world.signer };
+    world.payer.send(received).await.unwrap().unwrap();
+    world.order(2).await.unwrap();
+}
+
+#[actix::test]
+async fn what_an_orchestrator_keeps_is_not_ordered_from_it_again() {
+    let world = World::new().await;
+    world.open().await;
+    world.order(1).await.unwrap();
+    let receipt = world.payee.send(World::settle(1)).await.unwrap().unwrap();
+    world.payer.send(payer::Withheld { session: SESSION, seq: 1 }).await.unwrap();
+    let compare = payee::Compare { sender: world.sender, session: SESSION, theirs: None };
+    let (theirs, receipts) = world.payee.send(compare).await.unwrap().unwrap();
+    assert_eq!(receipts, [receipt]);
+    let forged = payer::Compared { theirs: theirs.clone(), receipts: vec![], signer: PeerKey([7; 32]) };
+    assert_eq!(world.payer.send(forged).await.unwrap(), Err(payer::Denied::Foreign));
+    let compared = payer::Compared { theirs, receipts, signer: world.signer };
+    world.payer.send(compared).await.unwrap().unwrap();
+    let pay = payer::Pay { session: SESSION, seq: 2, pixels: PIXELS };
+    let refused = world.payer.send(pay).await.unwrap().unwrap_err();
+    assert!(matches!(refused, payer::Denied::Unpayable(Unpayable::Distrusted { .. })), "{refused}");
 }

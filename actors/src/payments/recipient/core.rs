@@ -1,32 +1,31 @@
-//! What an orchestrator quotes, credits and admits. In flow proven facts, asks, tickets and receipts; out flow answers, each
-//! with the entries that must be on disk before. It never waits and never reads a clock or draws a number.
+//! An orchestrator's books: what stands in them, and what the chain proves of those who pay. In flow proven facts, asks, tickets
+//! and receipts; out flow answers, each with the entries that must be on disk before. It never waits and never reads a clock
+//! or draws a number.
+//!
+//! A session goes through three files: it is [quoted](quoting) for, its tickets are [accepted](accepting), and its work is
+//! [settled](settling) from what they were worth.
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{Address, B256, FixedBytes, U256};
-use protocol::payments::entry::{Redemption, SessionOpened, Side, TicketsAccepted, Winner, Work};
-use protocol::payments::statement::{SignedStatement, Statement};
+use alloy_primitives::{Address, B256, U256};
+use protocol::Wei;
+use protocol::payments::entry::{Redemption, Side};
 use protocol::payments::{Entry, SessionId};
-use protocol::receipt::Receipt;
-use protocol::tickets::batch::Batch;
-use protocol::tickets::check::{self, Invalid};
 use protocol::tickets::credit::Credit;
-use protocol::tickets::params::{Costs, Refused, face_value, win_prob};
-use protocol::tickets::quote::{LIFETIME_BLOCKS, Quote};
-use protocol::tickets::{Ticket, rand_hash};
-use protocol::{PricePerPixel, StreamId, Wei};
+use protocol::tickets::quote::LIFETIME_BLOCKS;
 
-use super::account::{Account, Hold};
-use super::cover::{Cover, Uncovered, cover};
-use super::nonces::{KEPT_AFTER, Nonces};
-use super::refusal::Refusal;
+use super::account::Account;
+use super::cover::{Uncovered, cover};
+use super::nonces::Nonces;
 use crate::payments::Commit;
 use crate::ports::payments::{ChainHead, SenderFacts};
 
-/// Accounts that one sender may have open: a stream each, and no sender of one key has more streams on one orchestrator.
-pub const SESSIONS_OF_A_SENDER: usize = 64;
-/// Time after which an unused account makes room for another one of the same sender, milliseconds.
-const IDLE_MS: u64 = 3_600_000;
+pub mod accepting;
+pub mod quoting;
+pub mod settling;
+
+pub use accepting::Accepted;
+pub use quoting::Ask;
 
 /// What an orchestrator wants of tickets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +34,7 @@ pub struct Config {
     pub recipient: Address,
     /// What a ticket is worth when an ask does not say how large its segments are, wei.
     pub expected: Wei,
-    /// What it is worth at most, wei: senders refuse more.
+    /// What it is worth at most, wei: senders refuse more than Livepeer's limit, and probabilities are rounded up, so one wei less.
     pub max_expected: Wei,
     /// Tickets that should pay for the largest segment: the fewer, the more of a ticket may be left over when a stream ends.
     pub tickets_per_segment: u64,
@@ -52,40 +51,12 @@ impl Config {
         Self {
             recipient,
             expected: Wei(U256::from(8_000_000_000_u64)),
-            max_expected: Wei(U256::from(3_000_000_000_000_u64)),
+            max_expected: Wei(U256::from(2_999_999_999_999_u64)),
             tickets_per_segment: 4,
             multiplier: 100,
             max_face: Wei::default(),
         }
     }
-}
-
-/// Somebody wants to pay.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
-    /// Into which account.
-    pub session: SessionId,
-    /// Whose tickets.
-    pub sender: Address,
-    /// For which stream, when it says so.
-    pub stream: Option<StreamId>,
-    /// Most pixels of one of its segments.
-    pub pixels: u64,
-    /// What this orchestrator asks of this sender now. An open account keeps its own price.
-    pub price: PricePerPixel,
-}
-
-/// What became of a batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
-    /// Nonces that were credited.
-    pub credited: Vec<u32>,
-    /// Nonces that were not, and why.
-    pub refused: Vec<(u32, Refusal)>,
-    /// Tickets that won.
-    pub winners: usize,
-    /// What the account has now.
-    pub balance: Credit,
 }
 
 /// An orchestrator's books.
@@ -181,276 +152,11 @@ impl Core {
         }
     }
 
-    /// Quotes parameters for the next minutes. `seed` is drawn at random.
-    ///
-    /// # Errors
-    /// [`Refusal`], in words for the sender.
-    pub fn quote(&mut self, now_ms: u64, ask: &Ask, seed: U256) -> Result<Commit<Quote>, Refusal> {
-        let head = self.head.filter(|head| !head.round_hash.is_zero()).ok_or(Refusal::NoHead)?;
-        let price = match self.accounts.get(&ask.session) {
-            Some(account) if account.opened.sender == ask.sender => account.opened.price,
-            Some(_) => return Err(Invalid::Session(ask.session).into()),
-            None => ask.price,
-        };
-        let expiration_block = head.l1_block + LIFETIME_BLOCKS;
-        let (face_value, win_prob) = self.terms(ask, price, &head, expiration_block)?;
-        let mut entries = Vec::new();
-        if !self.accounts.contains_key(&ask.session) {
-            entries = self.open(now_ms, ask, price)?;
-        }
-        let quote = Quote {
-            session: ask.session,
-            sender: ask.sender,
-            recipient: self.config.recipient,
-            face_value,
-            win_prob,
-            recipient_rand_hash: B256::ZERO,
-            seed,
-            expiration_block,
-            creation_round: head.round,
-            creation_round_hash: head.round_hash,
-            price,
-        };
-        Ok(Commit { entries, answer: quote.committed(&self.secret) })
-    }
-
-    fn terms(
-        &self,
-        ask: &Ask,
-        price: PricePerPixel,
-        head: &ChainHead,
-        expires: u64,
-    ) -> Result<(Wei, U256), Refusal> {
-        if price.wei == 0 {
-            return Ok((Wei::default(), U256::ZERO));
-        }
-        let cover = cover(self.facts.get(&ask.sender), head, head.round, expires)?;
-        let per_segment = Credit::of_work(ask.pixels, price).to_wei(price).0;
-        let wanted = per_segment.div_ceil(U256::from(self.config.tickets_per_segment.max(1)));
-        let wanted = if wanted.is_zero() { self.config.expected.0 } else { wanted };
-        let expected = Wei(wanted.min(self.config.max_expected.0));
-        let face = face_value(Costs {
-            redeem: head.redeem_cost,
-            redeem_on_average: head.redeem_cost_on_average,
-            multiplier: self.config.multiplier,
-            expected,
-            max_float: cover.float(self.held(ask.sender)),
-            max_face: self.config.max_face,
-        })?;
-        if face <= expected {
-            return Err(Refused::InsufficientReserve.into());
-        }
-        Ok((face, win_prob(face, expected)?))
-    }
-
-    fn open(&mut self, now_ms: u64, ask: &Ask, price: PricePerPixel) -> Result<Vec<Entry>, Refusal> {
-        let mut entries = Vec::new();
-        let of_sender = || self.accounts.values().filter(|account| account.opened.sender == ask.sender);
-        let open = of_sender().count();
-        if open >= SESSIONS_OF_A_SENDER {
-            let oldest = of_sender().filter(|account| account.hold.is_none()).min_by_key(|a| a.touched_ms);
-            let idle = oldest.filter(|a| a.touched_ms.saturating_add(IDLE_MS) <= now_ms);
-            let session = idle.ok_or(Refusal::TooManySessions { open })?.opened.session;
-            entries.push(Entry::SessionClosed { session, side: Side::Recipient, at_ms: now_ms });
-        }
-        entries.push(Entry::SessionOpened(SessionOpened {
-            session: ask.session,
-            side: Side::Recipient,
-            stream: ask.stream.clone(),
-            sender: ask.sender,
-            recipient: self.config.recipient,
-            price,
-            at_ms: now_ms,
-        }));
-        entries.iter().for_each(|entry| self.apply(entry));
-        Ok(entries)
-    }
-
-    /// Credits the good tickets of a batch, each by itself: one bad ticket does not spoil the others. A ticket that won is kept
-    /// even when it is not credited.
-    ///
-    /// # Errors
-    /// [`Refusal`] when no ticket of these parameters can be credited. It comes with the winners to write, if any.
-    pub fn accept(&mut self, now_ms: u64, batch: &Batch) -> Commit<Result<Accepted, Refusal>> {
-        let rand = match self.open_batch(batch) {
-            Ok(rand) => rand,
-            Err(refusal) => return Commit::nothing(Err(refusal)),
-        };
-        let cover = self.creditable(batch);
-        if let Err(refusal) = &cover
-            && !self.may_still_win(batch, refusal)
-        {
-            return Commit::nothing(Err(refusal.clone()));
-        }
-        let (mut credited, mut refused, mut entries) = (Vec::new(), Vec::new(), Vec::new());
-        for (nonce, ticket, signature) in batch.iter() {
-            if let Err(reason) = self.check_ticket(nonce, &ticket, signature) {
-                refused.push((nonce, reason.into()));
-                continue;
-            }
-            let good = self.covered(&cover, &ticket);
-            if ticket.wins(signature.as_slice(), rand) {
-                let credited = good.is_ok();
-                let entry = Entry::Winner(winner(now_ms, batch, ticket, *signature, rand, credited));
-                self.apply(&entry);
-                entries.push(entry);
-            }
-            match good {
-                Ok(()) => credited.push(nonce),
-                Err(reason) => refused.push((nonce, reason)),
-            }
-        }
-        let winners = entries.len();
-        if !credited.is_empty() {
-            let entry = Entry::TicketsAccepted(accepted(now_ms, batch, &credited));
-            self.apply(&entry);
-            entries.push(entry);
-        }
-        let answer = match cover {
-            Err(refusal) => Err(refusal),
-            Ok(_) => Ok(Accepted { credited, refused, winners, balance: self.balance(&batch.quote.session) }),
-        };
-        Commit { entries, answer }
-    }
-
-    /// The number behind a batch that is this recipient's own.
-    fn open_batch(&self, batch: &Batch) -> Result<U256, Refusal> {
-        batch.shape()?;
-        let quote = &batch.quote;
-        let account = self.accounts.get(&quote.session).filter(|a| a.opened.sender == quote.sender);
-        let account = account.ok_or(Invalid::Session(quote.session))?;
-        if account.opened.price != quote.price {
-            return Err(Invalid::Price { agreed: account.opened.price, claimed: quote.price }.into());
-        }
-        Ok(check::open(quote, self.config.recipient, &self.secret)?)
-    }
-
-    /// What stands behind a batch, if it is in time.
-    fn creditable(&self, batch: &Batch) -> Result<Cover, Refusal> {
-        let head = self.head.as_ref().ok_or(Refusal::NoHead)?;
-        let quote = &batch.quote;
-        check::in_time(quote, head.l1_block, head.round)?;
-        let facts = self.facts.get(&quote.sender);
-        Ok(cover(facts, head, quote.creation_round, quote.expiration_block)?)
-    }
-
-    /// Whether tickets that are not credited are worth a look: a win among them is a gift, as long as its nonce is remembered.
-    fn may_still_win(&self, batch: &Batch, refusal: &Refusal) -> bool {
-        let late = self.head.map_or(u64::MAX, |head| head.l1_block);
-        let remembered = batch.quote.expiration_block.saturating_add(KEPT_AFTER) > late;
-        remembered && !matches!(refusal, Refusal::NoHead | Refusal::Invalid(Invalid::WrongRound { .. }))
-    }
-
-    fn check_ticket(&self, nonce: u32, ticket: &Ticket, signature: &FixedBytes<65>) -> Result<(), Invalid> {
-        if Nonces::is_out_of_range(nonce) {
-            return Err(Invalid::NonceRange { nonce });
-        }
-        if self.nonces.has(&ticket.recipient_rand_hash, nonce) {
-            return Err(Invalid::NonceSeen { nonce });
-        }
-        check::signed(ticket, signature.as_slice())
-    }
-
-    fn covered(&self, cover: &Result<Cover, Refusal>, ticket: &Ticket) -> Result<(), Refusal> {
-        let cover = cover.as_ref().map_err(Clone::clone)?;
-        Ok(cover.pays(Wei(ticket.face_value), self.held(ticket.sender))?)
-    }
-
     /// What this sender's winners that are not paid yet come to, wei.
     #[must_use]
     pub fn held(&self, sender: Address) -> Wei {
         let faces = self.winners.values().filter(|held| held.sender == sender).map(|held| held.face.0);
         Wei(faces.fold(U256::ZERO, U256::saturating_add))
-    }
-
-    /// Takes a segment into work if the account covers it.
-    ///
-    /// # Errors
-    /// [`Refusal`]: no account, a segment in work, one that was done, or too little credit.
-    pub fn admit(
-        &mut self,
-        sender: Address,
-        session: SessionId,
-        seq: u64,
-        pixels: u64,
-    ) -> Result<Hold, Refusal> {
-        let account = self.accounts.get_mut(&session).filter(|account| account.opened.sender == sender);
-        let account = account.ok_or(Invalid::Session(session))?;
-        if let Some(hold) = account.hold {
-            return Err(Refusal::InWork { seq: hold.seq });
-        }
-        if let Some(done) = account.last_seq.filter(|done| *done >= seq) {
-            return Err(Refusal::Done { done });
-        }
-        let cost = Credit::of_work(pixels, account.opened.price);
-        let balance = account.balance();
-        if balance < cost {
-            return Err(Refusal::Credit { seq, missing: cost.less(balance) });
-        }
-        let hold = Hold { seq, pixels, cost };
-        account.hold = Some(hold);
-        Ok(hold)
-    }
-
-    /// Work is done: pays it from the account. The receipt may leave when the entry is on disk.
-    ///
-    /// # Errors
-    /// [`Refusal::NotAdmitted`].
-    pub fn settle(
-        &mut self,
-        now_ms: u64,
-        session: SessionId,
-        receipt: Receipt,
-    ) -> Result<Commit<Credit>, Refusal> {
-        let seq = receipt.segment.seq;
-        let account = self.accounts.get(&session);
-        let held = account.and_then(|account| Some((account.hold.filter(|h| h.seq == seq)?, account)));
-        let (hold, account) = held.ok_or(Refusal::NotAdmitted { session, seq })?;
-        let made = receipt.renditions.iter().fold(0_u64, |sum, (_, pixels)| sum.saturating_add(*pixels));
-        let pixels = made.min(hold.pixels);
-        let cost = Credit::of_work(pixels, account.opened.price);
-        let entry = Entry::Debit(Work { session, receipt, pixels, cost, at_ms: now_ms });
-        self.apply(&entry);
-        Ok(Commit { entries: vec![entry], answer: cost })
-    }
-
-    /// Work came to nothing: what was set aside is free again.
-    pub fn release(&mut self, session: SessionId, seq: u64) {
-        if let Some(account) = self.accounts.get_mut(&session) {
-            account.hold = account.hold.filter(|hold| hold.seq != seq);
-        }
-    }
-
-    /// How an account stands, and the receipts that somebody lacks who knows of `known` works.
-    ///
-    /// While a segment is in work there is nothing to say: it may be paid in a moment.
-    ///
-    /// # Errors
-    /// [`Invalid::Session`], [`Refusal::InWork`].
-    pub fn statement(
-        &self,
-        sender: Address,
-        session: SessionId,
-        known: u64,
-    ) -> Result<(Statement, Vec<Receipt>), Refusal> {
-        let account = self.accounts.get(&session).filter(|account| account.opened.sender == sender);
-        let account = account.ok_or(Invalid::Session(session))?;
-        match account.hold {
-            Some(hold) => Err(Refusal::InWork { seq: hold.seq }),
-            None => Ok((account.statement(), account.receipts_after(known))),
-        }
-    }
-
-    /// The sender's own statement, its signature checked. Where it admits more work than these books know, it is believed.
-    pub fn on_statement(&mut self, now_ms: u64, theirs: &SignedStatement) -> Commit<()> {
-        let said = &theirs.statement;
-        let known = self.accounts.get(&said.session).filter(|account| account.opened.sender == said.sender);
-        if !known.is_some_and(|account| said.side == Side::Sender && said.debited > account.debited) {
-            return Commit::nothing(());
-        }
-        let entry = Entry::Statement { statement: theirs.clone(), at_ms: now_ms };
-        self.apply(&entry);
-        Commit { entries: vec![entry], answer: () }
     }
 
     /// An account, for whoever shows it.
@@ -531,37 +237,5 @@ impl Core {
             | Entry::Receipt(_)
             | Entry::WrittenOff { .. } => {}
         }
-    }
-}
-
-fn winner(
-    at_ms: u64,
-    batch: &Batch,
-    ticket: Ticket,
-    signature: FixedBytes<65>,
-    rand: U256,
-    credited: bool,
-) -> Winner {
-    debug_assert_eq!(rand_hash(rand), ticket.recipient_rand_hash, "the number was opened for this quote");
-    Winner {
-        session: batch.quote.session,
-        ticket,
-        signature,
-        recipient_rand: rand,
-        expiration_block: batch.quote.expiration_block,
-        creation_round: batch.quote.creation_round,
-        credited,
-        at_ms,
-    }
-}
-
-fn accepted(at_ms: u64, batch: &Batch, credited: &[u32]) -> TicketsAccepted {
-    TicketsAccepted {
-        session: batch.quote.session,
-        rand_hash: batch.quote.recipient_rand_hash,
-        nonces: credited.to_vec(),
-        expiration_block: batch.quote.expiration_block,
-        credit: batch.quote.ticket_credit().times(credited.len() as u64),
-        at_ms,
     }
 }

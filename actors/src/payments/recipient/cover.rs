@@ -90,7 +90,8 @@ pub fn cover(
     // The pool is the next round's and may grow before the redemption; if it grows past what was claimed, the contract's own
     // subtraction fails and nothing is paid before the next round.
     let pool = U256::from(head.pool_size.max(head.next_pool_size));
-    let share = usable.map(|w| w.reserve.share(pool).unwrap_or_default()).min();
+    // A pool that shrank may have let others take more than their part: what is left may be less than a share.
+    let share = usable.map(|w| w.reserve.share(pool).unwrap_or_default().min(w.reserve.funds)).min();
     let share = share.ok_or(Uncovered::Inactive(head.round))?;
     Ok(Cover { deposit: facts.deposit, share })
 }

@@ -9,7 +9,7 @@ use protocol::tickets::batch::MAX_NONCE;
 const WORDS: usize = MAX_NONCE as usize / 64 + 1;
 
 /// Blocks for which nonces are kept after nothing of their hash is taken any more, should the head of L1 go back a little.
-pub(super) const KEPT_AFTER: u64 = 100;
+pub(in crate::payments) const KEPT_AFTER: u64 = 100;
 
 /// All nonces that could be replayed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -37,6 +37,8 @@ pub struct Account {
     pub unproven: Option<Sent>,
     /// Whether statements have to be compared before anything more is paid.
     pub unsure: bool,
+    /// The segment that the orchestrator took and did not deliver, until it says what became of it.
+    pub withheld: Option<u64>,
     /// Tickets that were lost.
     pub written_off: Credit,
     /// The dearest segment that was ordered, in whole tickets: what may be lost at most.
@@ -59,6 +61,7 @@ impl Account {
             orders: BTreeMap::new(),
             unproven: None,
             unsure: false,
+            withheld: None,
             written_off: Credit::ZERO,
             segment: Credit::ZERO,
         }
@@ -96,6 +99,7 @@ impl Account {
         if self.order == Some(seq) {
             (self.order, self.unproven) = (None, None);
         }
+        self.withheld = self.withheld.filter(|withheld| *withheld != seq);
     }
 
     /// Counts lost tickets out.

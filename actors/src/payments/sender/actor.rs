@@ -14,7 +14,7 @@ use protocol::{PeerKey, SignedReceipt};
 use super::core::{Config, Core, Healed, Payment};
 use super::messages::{
     Accounts, Alarms, Close, Compared, Denied, Doubt, Head, Lost, Open, Pay, Proven, Quoted, Received, State,
-    WantsQuote,
+    WantsQuote, Withheld,
 };
 use crate::budget;
 use crate::clock::Clock;
@@ -201,6 +201,16 @@ impl Handler<Lost> for Payer {
     fn handle(&mut self, Lost { session, seq }: Lost, _: &mut Context<Self>) {
         if let Some(core) = &mut self.core {
             core.on_lost(session, seq);
+        }
+    }
+}
+
+impl Handler<Withheld> for Payer {
+    type Result = ();
+
+    fn handle(&mut self, Withheld { session, seq }: Withheld, _: &mut Context<Self>) {
+        if let Some(core) = &mut self.core {
+            core.on_withheld(session, seq);
         }
     }
 }

@@ -9,7 +9,7 @@ use protocol::{StreamId, Wei};
 use super::refusal::Unpayable;
 
 /// Milliseconds of a day.
-const DAY_MS: u64 = 86_400_000;
+pub(super) const DAY_MS: u64 = 86_400_000;
 
 /// What may be spent in a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -20,6 +20,7 @@ use super::account::Account;
 use super::alarm::{Alarm, alarms};
 use super::budget::{self, Spent};
 use super::heal::{self, Tickets};
+use super::lost::Losses;
 use super::refusal::{Disputed, Unpayable};
 use crate::payments::Commit;
 use crate::ports::payments::ChainHead;
@@ -91,16 +92,7 @@ pub struct Core {
     /// By hash: the last nonce that is used up, and the block after which the hash is not used any more.
     nonces: BTreeMap<B256, (u32, u64)>,
     spent: Spent,
-    lost: BTreeMap<Address, Lost>,
-}
-
-/// What was lost with one orchestrator.
-#[derive(Clone, Copy, Debug, Default)]
-struct Lost {
-    /// Tickets written off, wei rounded up.
-    tickets: Wei,
-    /// The dearest segment that it was given.
-    segment: Wei,
+    losses: Losses,
 }
 
 impl Core {
@@ -116,7 +108,7 @@ impl Core {
             accounts: BTreeMap::new(),
             nonces: BTreeMap::new(),
             spent: Spent::default(),
-            lost: BTreeMap::new(),
+            losses: Losses::default(),
         };
         entries.into_iter().for_each(|entry| core.apply(entry));
         core.accounts.values_mut().for_each(Account::abandon);
@@ -161,10 +153,7 @@ impl Core {
             let same = (account.opened.recipient, account.opened.price) == (recipient, price);
             return if same { Ok(Commit::nothing(())) } else { Err(Unpayable::Taken(session)) };
         }
-        let lost = self.lost_with(recipient);
-        if !lost.tickets.0.is_zero() && lost.tickets >= lost.segment {
-            return Err(Unpayable::Distrusted { lost: lost.tickets });
-        }
+        self.trusts(now_ms, recipient)?;
         let (side, sender) = (Side::Sender, self.key.address());
         let opened = SessionOpened { session, side, stream, sender, recipient, price, at_ms: now_ms };
         Ok(self.write(vec![Entry::SessionOpened(opened)], ()))
@@ -222,6 +211,7 @@ impl Core {
         if account.unsure {
             return Err(Unpayable::Unsure);
         }
+        self.trusts(now_ms, account.opened.recipient)?;
         let price = account.opened.price;
         let need = Credit::of_work(pixels, price);
         let tickets = match need <= account.balance() {
@@ -245,6 +235,7 @@ impl Core {
         let count = u32::try_from(needed).ok().filter(|n| *n as usize <= MAX_BATCH);
         let count = count.ok_or(Unpayable::TooManyTickets { needed, max })?;
         terms::check_batch(quote, needed, &self.config.terms)?;
+        self.risks(now_ms, account, one.times(needed))?;
         let each = terms::each(quote);
         let fine = each.saturating_mul(alloy_primitives::U512::from(count));
         self.spent.allows(now_ms, account.opened.stream.as_ref(), fine, &self.config.budget)?;
@@ -285,6 +276,15 @@ impl Core {
         }
     }
 
+    /// The orchestrator took the segment, and neither renditions nor a receipt came in time, though nothing ended it here. Until it
+    /// says what became of it, it gets no tickets from this node; work that it then says was done was paid for nothing.
+    pub fn on_withheld(&mut self, session: SessionId, seq: u64) {
+        if let Some(account) = self.accounts.get_mut(&session).filter(|a| a.order == Some(seq)) {
+            account.withheld = Some(seq);
+            account.abandon();
+        }
+    }
+
     /// This side's statement of an account.
     #[must_use]
     pub fn statement(&self, session: &SessionId) -> Option<Statement> {
@@ -305,13 +305,17 @@ impl Core {
         let session = said.session;
         let account = self.accounts.get(&session).ok_or(Disputed::Foreign)?;
         let l1_block = self.l1_block;
-        let lost = Credit::of_wei(self.lost_with(account.opened.recipient).tickets, account.opened.price);
+        let lost = self.losses.with(now_ms, account.opened.recipient);
+        let lost = Credit::of_wei(lost, account.opened.price);
         let plan = heal::plan(now_ms, account, said, receipts, lost, l1_block)?;
         let again = account.unproven.as_ref().filter(|_| plan.tickets == Tickets::Resend).map(|sent| {
             let last = sent.first + sent.count - 1;
             Healed::Resend(Batch::sign(&sent.quote, sent.first..=last, &self.key))
         });
         let receipts = plan.works.len() as u64;
+        // However much of it there is said to be, it counts as a whole segment.
+        let kept = plan.works.iter().any(|work| account.withheld == Some(work.receipt.segment.seq));
+        let kept = kept.then_some(account.segment);
         let mut entries: Vec<_> = plan.works.into_iter().map(Entry::Receipt).collect();
         let mut written_off = Credit::ZERO;
         if let Tickets::WriteOff { credit, count } = plan.tickets {
@@ -325,17 +329,25 @@ impl Core {
         if let Some(account) =
             self.accounts.get_mut(&session).filter(|_| matches!(answer, Healed::Agreed { .. }))
         {
-            (account.unsure, account.unproven) = (false, None);
+            (account.unsure, account.unproven, account.withheld) = (false, None, None);
         }
+        kept.into_iter().for_each(|segment| self.lose(now_ms, session, segment));
         Ok(self.write(entries, answer))
     }
 
-    /// Closes an account: its stream has ended. What is left in it is less than a segment.
+    /// Closes an account: its stream has ended. What is left in it is less than a segment; where the orchestrator withheld the last
+    /// one and never said what became of it, that is a loss.
     pub fn close(&mut self, now_ms: u64, session: SessionId) -> Commit<()> {
-        if !self.accounts.contains_key(&session) {
-            return Commit::nothing(());
-        }
-        self.write(vec![Entry::SessionClosed { session, side: Side::Sender, at_ms: now_ms }], ())
+        let Some(account) = self.accounts.get(&session) else { return Commit::nothing(()) };
+        let left = account.unproven.as_ref().filter(|_| account.withheld.is_some());
+        let lost = left.map(|sent| Entry::WrittenOff {
+            session,
+            credit: sent.credit.min(account.balance()),
+            tickets: u64::from(sent.count),
+            at_ms: now_ms,
+        });
+        let closed = Entry::SessionClosed { session, side: Side::Sender, at_ms: now_ms };
+        self.write(lost.into_iter().chain([closed]).collect(), ())
     }
 
     /// What a person should be told before payments stop.
@@ -364,8 +376,29 @@ impl Core {
         self.key.address()
     }
 
-    fn lost_with(&self, recipient: Address) -> Lost {
-        self.lost.get(&recipient).copied().unwrap_or_default()
+    /// Whether an orchestrator gets more tickets today: what it withholds, and has not settled yet, counts as lost.
+    fn trusts(&self, now_ms: u64, recipient: Address) -> Result<(), Unpayable> {
+        let withheld =
+            self.accounts.values().find(|a| a.opened.recipient == recipient && a.withheld.is_some());
+        let withheld = withheld.map(|account| account.segment.to_wei(account.opened.price));
+        let lost = self.losses.too_much(now_ms, recipient).or(withheld);
+        lost.map_or(Ok(()), |lost| Err(Unpayable::Distrusted { lost }))
+    }
+
+    /// Whether tickets fit into one segment with all that was lost to their orchestrator today.
+    fn risks(&self, now_ms: u64, account: &Account, tickets: Credit) -> Result<(), Unpayable> {
+        let lost = self.losses.with(now_ms, account.opened.recipient);
+        let wei = |credit: Credit| credit.to_wei(account.opened.price).0;
+        let fits = lost.0.saturating_add(wei(tickets)) <= wei(account.segment.max(tickets));
+        if lost.0.is_zero() || fits { Ok(()) } else { Err(Unpayable::Distrusted { lost }) }
+    }
+
+    fn lose(&mut self, at_ms: u64, session: SessionId, credit: Credit) {
+        if let Some(account) = self.accounts.get(&session) {
+            let wei = |credit: Credit| credit.to_wei(account.opened.price);
+            let (lost, segment) = (wei(credit), wei(account.segment));
+            self.losses.add(at_ms, account.opened.recipient, lost, segment);
+        }
     }
 
     fn write<T>(&mut self, entries: Vec<Entry>, answer: T) -> Commit<T> {
@@ -399,13 +432,10 @@ impl Core {
                     account.receipt(work);
                 }
             }
-            Entry::WrittenOff { session, credit, tickets, .. } => {
+            Entry::WrittenOff { session, credit, tickets, at_ms } => {
                 if let Some(account) = self.accounts.get_mut(session) {
                     account.write_off(*credit, *tickets);
-                    let lost = self.lost.entry(account.opened.recipient).or_default();
-                    let price = account.opened.price;
-                    lost.tickets.0 = lost.tickets.0.saturating_add(credit.to_wei(price).0);
-                    lost.segment = lost.segment.max(account.segment.to_wei(price));
+                    self.lose(*at_ms, *session, *credit);
                 }
             }
             Entry::SessionOpened(_)

@@ -96,10 +96,20 @@ pub struct Received {
     pub signer: PeerKey,
 }
 
-/// No receipt will come.
+/// No receipt will come, and nobody need be to blame for it.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Lost {
+    /// For which account.
+    pub session: SessionId,
+    /// Number of the segment.
+    pub seq: u64,
+}
+
+/// The orchestrator took the segment, and kept renditions and receipt.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Withheld {
     /// For which account.
     pub session: SessionId,
     /// Number of the segment.

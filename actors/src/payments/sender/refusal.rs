@@ -7,6 +7,7 @@ use protocol::{PricePerPixel, Wei};
 use thiserror::Error;
 
 use super::messages::Denied;
+use crate::payments::recipient::refusal::Blame;
 
 /// Why a segment is not paid.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -61,8 +62,8 @@ pub enum Unpayable {
     /// This node does not know yet where the chain stands.
     #[error("the current round is not known yet, try again soon")]
     NoHead,
-    /// As much as one segment was lost with this recipient already.
-    #[error("tickets worth {lost} were lost with this orchestrator, as much as one segment: ask another one")]
+    /// As much as one segment was lost with this recipient today, or would be with these tickets.
+    #[error("{lost} were lost with this orchestrator today, and one segment is what may be: ask another one")]
     Distrusted {
         /// What was lost, wei.
         lost: Wei,
@@ -126,6 +127,20 @@ impl Unpayable {
             Self::Budget { .. } => Cause::Budget,
             Self::NoHead => Cause::NotReady,
             Self::Distrusted { .. } => Cause::Distrust,
+        }
+    }
+}
+
+impl Disputed {
+    /// How much it says of the orchestrator, which has signed it.
+    #[must_use]
+    pub const fn blame(&self) -> Blame {
+        match self {
+            Self::Open { .. } => Blame::None,
+            Self::TooMuch { .. } => Blame::Slight,
+            Self::Foreign | Self::NotOrdered { .. } | Self::Unproven { .. } | Self::Contradiction => {
+                Blame::Grave
+            }
         }
     }
 }
