@@ -7,6 +7,7 @@ pub mod admission;
 pub mod behaviour;
 pub mod identity;
 pub mod limits;
+pub mod livepeer;
 pub mod media;
 pub mod payment;
 pub mod proofs;
