@@ -3,12 +3,14 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use p2p::livepeer::introduction::introduced;
 use p2p::livepeer::{Order, Payment};
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(header) = std::str::from_utf8(data) {
         let _ = (Payment::from_header(header), Order::from_header(header));
     }
+    let _ = introduced(data);
     if let Ok(payment) = Payment::from_bytes(data) {
         let again = Payment::from_header(&payment.to_header());
         // One that is larger than a header came by another way.

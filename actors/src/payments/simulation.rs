@@ -1,275 +1,178 @@
 //! Many segments between several senders and recipients, with crashes of either side at any step: before something is on disk,
 //! after it is and nobody was told, and while messages are on their way. After a crash a side is rebuilt from what was on disk
-//! and from nothing else.
+//! and from nothing else; what it is paid is what the contracts pay.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a test may fail by panic, and says what it measured"
 )]
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use alloy_primitives::{Address, B256, U256, U512};
+use alloy_primitives::U256;
 use ed25519_dalek::SigningKey;
+use protocol::payments::entry::Side;
 use protocol::payments::{Entry, SessionId};
 use protocol::receipt::Receipt;
+use protocol::tickets::batch::Batch;
+use protocol::tickets::check::Invalid;
 use protocol::tickets::credit::Credit;
-use protocol::tickets::sign::TicketKey;
-use protocol::tickets::terms::Funds;
-use protocol::{Hash, PricePerPixel, Round, SegmentId, Wei};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use protocol::tickets::quote::Quote;
+use protocol::tickets::terms::Unacceptable;
+use protocol::{Hash, PricePerPixel, SegmentId, Wei};
+use rand::Rng;
 
-use super::Commit;
-use super::recipient::core::{Ask, Config as PayeeConfig, Core as Payee};
-use super::sender::core::{Config as PayerConfig, Core as Payer, Healed};
-use crate::ports::payments::{ChainHead, SenderFacts};
+use self::world::{PIXELS, Stop, Stream, World};
+use super::recipient::Refusal;
+use super::recipient::core::Ask;
+use super::sender::Unpayable;
+use super::sender::core::Healed;
 
-const PRICE: PricePerPixel = PricePerPixel { wei: 1199, pixels: 7 };
-const PIXELS: u64 = 20_000_000;
+mod audit;
+mod world;
 
-fn ether(thousandths: u64) -> Wei {
-    Wei(U256::from(thousandths) * U256::from(1_000_000_000_000_000_u64))
-}
+/// Segments after which a stream ends and its broadcaster begins another one.
+const STREAM: u64 = 150;
+/// Blocks for which a disk keeps what it knows of the tickets of an ended session.
+const KEPT: u64 = 200;
 
-/// One side's disk and what it has in memory.
-struct Side<C> {
-    disk: Vec<Entry>,
-    core: C,
-}
-
-/// Somebody died: nobody was told anything.
-struct Crashed;
-
-/// What went wrong on the way.
-#[derive(Default, Debug)]
-struct Told {
-    crashes: u64,
-    healed: u64,
-    resent: u64,
-    written_off: u64,
-    winners: u64,
-    receipts_again: u64,
-}
-
-struct World {
-    rng: StdRng,
-    now_ms: u64,
-    l1_block: u64,
-    senders: Vec<(TicketKey, Side<Payer>)>,
-    recipients: Vec<(Address, Side<Payee>)>,
-    told: Told,
-    one_in: u32,
-    made: BTreeMap<SessionId, Credit>,
-    delivered: BTreeMap<SessionId, Credit>,
+fn refused(why: impl std::fmt::Display) -> Stop {
+    Stop::Refused(why.to_string())
 }
 
 impl World {
-    fn new(seed: u64, one_in: u32) -> Self {
-        let senders = (1..=3_u8).map(|i| TicketKey::from_bytes(&[i; 32]).unwrap());
-        let recipients = (1..=3_u8).map(|i| Address::repeat_byte(0xa0 + i));
-        let mut world = Self {
-            rng: StdRng::seed_from_u64(seed),
-            now_ms: 1_700_000_000_000,
-            l1_block: 1000,
-            senders: senders
-                .map(|key| (key.clone(), Side { disk: vec![], core: payer(&key, &[]) }))
-                .collect(),
-            recipients: recipients
-                .map(|who| {
-                    let Commit { entries, answer } = payee(who, &[], B256::repeat_byte(who[0]));
-                    (who, Side { disk: entries, core: answer })
-                })
-                .collect(),
-            told: Told::default(),
-            one_in,
-            made: BTreeMap::new(),
-            delivered: BTreeMap::new(),
-        };
-        world.tell_chain();
-        world
-    }
-
-    fn head(&self) -> ChainHead {
-        ChainHead {
-            l1_block: self.l1_block,
-            round: Round(7),
-            round_hash: B256::repeat_byte(7),
-            round_end_block: u64::MAX,
-            pool_size: 3,
-            next_pool_size: 3,
-            active: true,
-            active_next: true,
-            redeem_cost: Wei(U256::from(12_000_000_000_000_u64)),
-            redeem_cost_on_average: Wei(U256::from(12_000_000_000_000_u64)),
-        }
-    }
-
-    fn tell_chain(&mut self) {
-        let head = self.head();
-        for (_, side) in &mut self.senders {
-            side.core.on_head(head);
-            side.core.on_funds(Funds {
-                deposit: ether(90_000),
-                reserve: ether(90_000),
-                withdraw_round: Round(0),
-            });
-        }
-        for (_, side) in &mut self.recipients {
-            side.core.on_head(head);
-            for (key, _) in &self.senders {
-                let facts = SenderFacts {
-                    l1_block: self.l1_block,
-                    l2_block: self.l1_block,
-                    round: Round(7),
-                    deposit: ether(90_000_000),
-                    reserve: ether(90_000_000),
-                    ..SenderFacts::default()
-                };
-                side.core.on_facts(key.address(), facts);
-            }
-        }
-    }
-
-    fn dies(&mut self) -> bool {
-        let dies = self.one_in > 0 && self.rng.random_ratio(1, self.one_in);
-        self.told.crashes += u64::from(dies);
-        dies
-    }
-
-    /// The sender writes; it may die before or after.
-    fn sender<T>(&mut self, s: usize, commit: Commit<T>) -> Result<T, Crashed> {
-        let (before, after) = (self.dies(), self.dies());
-        if !before {
-            self.senders[s].1.disk.extend(commit.entries);
-        }
-        if before || after {
-            let (key, side) = &mut self.senders[s];
-            side.core = payer(key, &side.disk);
-            self.tell_chain();
-            return Err(Crashed);
-        }
-        Ok(commit.answer)
-    }
-
-    /// The recipient writes; it may die before or after.
-    fn recipient<T>(&mut self, r: usize, commit: Commit<T>) -> Result<T, Crashed> {
-        let (before, after) = (self.dies(), self.dies());
-        if !before {
-            self.recipients[r].1.disk.extend(commit.entries);
-        }
-        if before || after {
-            let (who, side) = &mut self.recipients[r];
-            let restored = payee(*who, &side.disk, B256::ZERO);
-            assert!(restored.entries.is_empty(), "the secret is on disk");
-            side.core = restored.answer;
-            self.tell_chain();
-            return Err(Crashed);
-        }
-        Ok(commit.answer)
-    }
-
     /// One segment, from the order to the receipt; whatever is lost is lost.
-    fn segment(&mut self, s: usize, r: usize, session: SessionId, seq: u64) -> Result<(), Crashed> {
-        self.now_ms += 2000;
-        if seq.is_multiple_of(6) {
-            self.l1_block += 1;
-            self.tell_chain();
-        }
-        let recipient = self.recipients[r].0;
-        let sender = self.senders[s].0.address();
-        let opened = self.senders[s].1.core.open(self.now_ms, session, None, recipient, PRICE).unwrap();
-        self.sender(s, opened)?;
+    fn segment(&mut self, stream: Stream, seq: u64) -> Result<(), Stop> {
+        let Stream { s, r, session, price, .. } = stream;
+        let recipient = self.orchestrators[r].me;
+        let opened = self.senders[s].1.core.open(self.now_ms, session, None, recipient, price);
+        self.sender(s, opened.map_err(refused)?)?;
         if self.senders[s].1.core.account(&session).unwrap().unsure {
-            self.heal(s, r, session)?;
+            if self.chance(15) {
+                self.silence();
+            }
+            self.heal(stream)?;
         }
         if self.senders[s].1.core.wants_quote(&session) {
-            let ask = Ask { session, sender, stream: None, pixels: PIXELS, price: PRICE };
-            let seed = U256::from_limbs(self.rng.random());
-            let quote = self.recipients[r].1.core.quote(self.now_ms, &ask, seed).unwrap();
-            let quote = self.recipient(r, quote)?;
-            self.senders[s].1.core.on_quote(quote).unwrap();
+            self.quote(stream)?;
         }
         let pixels = self.rng.random_range(1..=PIXELS);
-        let paid = self.senders[s].1.core.pay(self.now_ms, session, seq, pixels).unwrap();
+        let paid = self.senders[s].1.core.pay(self.now_ms, session, seq, pixels).map_err(|why| {
+            self.told.distrusted += u64::from(matches!(why, Unpayable::Distrusted { .. }));
+            refused(why)
+        })?;
         let payment = self.sender(s, paid)?;
-        let done = self.order(r, sender, session, seq, pixels, payment.tickets);
+        let done = self.order(stream, seq, pixels, payment.tickets);
         let lost_on_the_way = self.dies();
-        match done {
-            Ok(receipt) if !lost_on_the_way => {
-                let received = self.senders[s].1.core.on_receipt(self.now_ms, session, receipt).unwrap();
-                let cost = received.answer;
-                self.sender(s, received)?;
-                let sum = self.delivered.entry(session).or_default();
-                *sum = sum.plus(cost);
+        let receipt = match done {
+            Ok(receipt) if !lost_on_the_way => receipt,
+            Ok(_) | Err(Stop::Crashed) => {
+                self.senders[s].1.core.on_lost(session, seq);
+                return Ok(());
             }
-            _ => self.senders[s].1.core.on_lost(session, seq),
-        }
+            Err(why) => {
+                self.senders[s].1.core.on_lost(session, seq);
+                return Err(why);
+            }
+        };
+        let received = self.senders[s].1.core.on_receipt(self.now_ms, session, receipt).unwrap();
+        let cost = received.answer;
+        self.sender(s, received)?;
+        let sum = self.delivered.entry(session).or_default();
+        *sum = sum.plus(cost);
         Ok(())
+    }
+
+    fn ask(&self, stream: Stream, price: PricePerPixel) -> Ask {
+        let sender = self.senders[stream.s].0.address();
+        Ask { session: stream.session, sender, stream: None, pixels: PIXELS, price }
+    }
+
+    /// New parameters; at times at another price, which both sides refuse.
+    fn quote(&mut self, stream: Stream) -> Result<(), Stop> {
+        let Stream { s, r, session, price, .. } = stream;
+        let dearer = PricePerPixel { wei: price.wei * 2, ..price };
+        let known = self.orchestrators[r].side.core.account(&session).is_some();
+        let trick = known && self.chance(8);
+        let ask = self.ask(stream, if trick { dearer } else { price });
+        let seed = U256::from_limbs(self.rng.random());
+        let quote = self.orchestrators[r].side.core.quote(self.now_ms, &ask, seed).map_err(refused)?;
+        let quote = self.recipient(r, quote)?;
+        assert_eq!(quote.price, price, "the session's price stays");
+        let core = &mut self.senders[s].1.core;
+        if trick {
+            self.told.price_tricks += 1;
+            let raised = Quote { price: dearer, ..quote.clone() };
+            assert!(matches!(core.on_quote(raised), Err(Unpayable::Terms(Unacceptable::Price { .. }))));
+        }
+        core.on_quote(quote).map_err(refused)
     }
 
     fn order(
         &mut self,
-        r: usize,
-        sender: Address,
-        session: SessionId,
+        stream: Stream,
         seq: u64,
         pixels: u64,
-        tickets: Option<protocol::tickets::batch::Batch>,
-    ) -> Result<Receipt, Crashed> {
+        tickets: Option<Batch>,
+    ) -> Result<Receipt, Stop> {
+        let Stream { s, r, session, .. } = stream;
+        let sender = self.senders[s].0.address();
         if let Some(batch) = tickets {
             if self.dies() {
-                return Err(Crashed);
+                return Err(Stop::Crashed);
             }
             self.credit(r, &batch)?;
         }
-        let side = &mut self.recipients[r].1;
-        side.core.admit(sender, session, seq, pixels).expect("an order comes with all that is missing");
+        self.orchestrators[r].side.core.admit(sender, session, seq, pixels).map_err(refused)?;
         if self.dies() {
-            self.recipients[r].1.core.release(session, seq);
-            return Err(Crashed);
+            self.orchestrators[r].side.core.release(session, seq);
+            return Err(Stop::Crashed);
         }
         let made = self.rng.random_range(pixels / 2..=pixels);
-        let segment = SegmentId { stream: "sim".parse().unwrap(), seq };
         let receipt = Receipt {
-            segment,
+            segment: SegmentId { stream: "sim".parse().unwrap(), seq },
             source: Hash::of(&seq.to_be_bytes()),
             renditions: vec![(Hash::of(b"r"), made)],
         };
-        let settled = self.recipients[r].1.core.settle(self.now_ms, session, receipt.clone()).unwrap();
-        let cost = settled.answer;
+        let settled = self.orchestrators[r].side.core.settle(self.now_ms, session, receipt.clone()).unwrap();
         self.recipient(r, settled)?;
-        let sum = self.made.entry(session).or_default();
-        *sum = sum.plus(cost);
         Ok(receipt)
     }
 
-    fn credit(&mut self, r: usize, batch: &protocol::tickets::batch::Batch) -> Result<(), Crashed> {
-        let accepted = self.recipients[r].1.core.accept(self.now_ms, batch);
-        let accepted = self.recipient(r, accepted)?.unwrap();
-        self.told.winners += accepted.winners as u64;
+    /// Tickets arrive; at times with a lower price than agreed, before the sender thinks better of it.
+    fn credit(&mut self, r: usize, batch: &Batch) -> Result<(), Stop> {
+        if self.chance(50) {
+            self.told.price_tricks += 1;
+            let price = PricePerPixel { wei: 1, pixels: 1_000_000 };
+            let cheaper =
+                Batch { quote: Quote { price, ..batch.quote.clone() }, tickets: batch.tickets.clone() };
+            let told = self.orchestrators[r].side.core.accept(self.now_ms, &cheaper).answer;
+            assert!(matches!(told, Err(Refusal::Invalid(Invalid::Price { .. }))));
+        }
+        let accepted = self.orchestrators[r].side.core.accept(self.now_ms, batch);
+        self.recipient(r, accepted)?.map_err(refused)?;
         Ok(())
     }
 
     /// Statements cross until both agree.
-    fn heal(&mut self, s: usize, r: usize, session: SessionId) -> Result<(), Crashed> {
+    fn heal(&mut self, stream: Stream) -> Result<(), Stop> {
+        let Stream { s, r, session, price, .. } = stream;
         let sender = self.senders[s].0.address();
         let key = SigningKey::from_bytes(&[9; 32]);
         for _ in 0..3 {
             let ours = self.senders[s].1.core.statement(&session).unwrap().sign(&key);
             let known = ours.statement.works;
-            let taken = self.recipients[r].1.core.on_statement(self.now_ms, &ours);
+            let taken = self.orchestrators[r].side.core.on_statement(self.now_ms, &ours);
             self.recipient(r, taken)?;
-            let said = self.recipients[r].1.core.statement(sender, session, known);
+            let said = self.orchestrators[r].side.core.statement(sender, session, known);
             let Ok((theirs, receipts)) = said else {
                 // It never heard of the session: then it has no tickets of it either.
-                let ask = Ask { session, sender, stream: None, pixels: PIXELS, price: PRICE };
-                let quote = self.recipients[r].1.core.quote(self.now_ms, &ask, U256::ONE).unwrap();
-                self.recipient(r, quote)?;
+                let ask = self.ask(stream, price);
+                let quote = self.orchestrators[r].side.core.quote(self.now_ms, &ask, U256::ONE);
+                self.recipient(r, quote.map_err(refused)?)?;
                 continue;
             };
             let theirs = theirs.sign(&key);
-            let healed = self.senders[s].1.core.on_statement(self.now_ms, &theirs, &receipts).unwrap();
+            let healed =
+                self.senders[s].1.core.on_statement(self.now_ms, &theirs, &receipts).map_err(refused)?;
             match self.sender(s, healed)? {
                 Healed::Agreed { receipts, written_off } => {
                     self.told.healed += 1;
@@ -283,77 +186,141 @@ impl World {
                 }
             }
         }
-        panic!("statements did not make the books agree");
+        Err(refused("statements did not make the books agree"))
     }
 
-    /// Both disks, to the unit.
-    fn check(&mut self, sessions: &[(usize, usize, SessionId)]) {
-        self.one_in = 0;
-        for (s, r, session) in sessions {
-            if self.senders[*s].1.core.account(session).is_none_or(|account| !account.unsure) {
-                self.senders[*s].1.core.on_lost(*session, u64::MAX);
-            }
-            self.heal(*s, *r, *session).ok();
-            let payer = self.senders[*s].1.core.account(session).unwrap();
-            let payee = self.recipients[*r].1.core.account(session).unwrap();
-            assert_eq!(payer.credited, payee.credited, "tickets sent and not lost are tickets credited");
-            assert_eq!((payer.works, payer.debited, payer.chain), (payee.works, payee.debited, payee.chain));
-            let segment = Credit::of_work(PIXELS, PRICE);
-            let sent = payer.credited.plus(payer.written_off);
-            let got = self.delivered.get(session).copied().unwrap_or_default();
-            let one = Credit::of_wei(Wei(segment.to_wei(PRICE).0.div_ceil(U256::from(4))), PRICE);
-            assert!(payee.balance() <= segment.plus(one), "at risk is one segment, in whole tickets");
-            assert!(payer.written_off <= segment, "what is lost is less than a segment");
-            assert!(got <= sent && payee.debited >= got);
-        }
-        let mut nonces = BTreeSet::new();
-        for entry in self.senders.iter().flat_map(|(_, side)| &side.disk) {
-            if let Entry::TicketsSent(sent) = entry
-                && let Some(tickets) = &sent.tickets
-            {
-                for nonce in tickets.first..tickets.first + tickets.count {
-                    assert!(nonces.insert((tickets.quote.recipient_rand_hash, nonce)), "a nonce was reused");
-                }
+    /// A stream ends: its books agree to the unit, and disks forget what no longer counts.
+    fn end(&mut self, stream: Stream) {
+        let Stream { s, r, session, price, .. } = stream;
+        let one_in = std::mem::take(&mut self.one_in);
+        self.senders[s].1.core.on_lost(session, u64::MAX);
+        let mut tries = 0;
+        while self.senders[s].1.core.account(&session).is_some_and(|account| account.unsure) {
+            if let Err(Stop::Refused(why)) = self.heal(stream) {
+                self.silence();
+                self.tomorrow();
+                tries += 1;
+                assert!(tries < 2_000, "{why}");
             }
         }
-        let (mut seen, mut sum) = (BTreeSet::new(), U512::ZERO);
-        for entry in self.recipients.iter().flat_map(|(_, side)| &side.disk) {
-            if let Entry::TicketsAccepted(accepted) = entry {
-                sum += accepted.credit.0;
-                for nonce in &accepted.nonces {
-                    assert!(seen.insert((accepted.rand_hash, *nonce)), "a ticket was accepted twice");
-                }
-            }
+        self.one_in = one_in;
+        let Some(payer) = self.senders[s].1.core.account(&session) else { return };
+        let Some(payee) = self.orchestrators[r].side.core.account(&session) else {
+            assert_eq!((payer.credited, payer.works), (Credit::ZERO, 0));
+            return;
+        };
+        assert_eq!(payer.credited, payee.credited, "tickets sent and not lost are tickets credited");
+        assert_eq!((payer.works, payer.debited, payer.chain), (payee.works, payee.debited, payee.chain));
+        let segment = Credit::of_work(PIXELS, price);
+        let one = Credit::of_wei(Wei(segment.to_wei(price).0.div_ceil(U256::from(4))), price);
+        assert!(payee.balance() <= segment.plus(one), "at risk is one segment, in whole tickets");
+        let got = self.delivered.remove(&session).unwrap_or_default();
+        assert!(got <= payee.debited && got <= payer.credited.plus(payer.written_off));
+        let keep_losses = payer.written_off > Credit::ZERO;
+        let closed = self.senders[s].1.core.close(self.now_ms, session);
+        self.senders[s].1.disk.extend(closed.entries);
+        let closed = Entry::SessionClosed { session, side: Side::Recipient, at_ms: self.now_ms };
+        self.orchestrators[r].side.disk.push(closed);
+        if !keep_losses {
+            let l1_block = self.contracts.l1_block();
+            self.senders[s].1.disk.retain(|entry| counts(entry, session, l1_block));
+            self.orchestrators[r].side.disk.retain(|entry| counts(entry, session, l1_block));
         }
-        assert!(seen.is_subset(&nonces));
-        println!("{} tickets sent, {} accepted, {sum} units; {:?}", nonces.len(), seen.len(), self.told);
+        self.restart_sender(s);
+        self.restart_recipient(r);
+        self.told.sessions += 1;
     }
 }
 
-fn payer(key: &TicketKey, disk: &[Entry]) -> Payer {
-    let mut config = PayerConfig::new(PRICE, ether(1_000_000_000), ether(1_000_000_000));
-    config.terms.max_batch = ether(1);
-    Payer::restore(config, key.clone(), disk)
-}
-
-fn payee(who: Address, disk: &[Entry], fresh: B256) -> Commit<Payee> {
-    Payee::restore(PayeeConfig::new(who), disk, fresh)
+/// Whether an entry still counts when a session has ended.
+fn counts(entry: &Entry, ended: SessionId, l1_block: u64) -> bool {
+    match entry {
+        Entry::SessionOpened(opened) => opened.session != ended,
+        Entry::SessionClosed { session, .. } => *session != ended,
+        Entry::TicketsSent(sent) => sent.session != ended,
+        Entry::Receipt(work) | Entry::Debit(work) => work.session != ended,
+        Entry::Statement { statement, .. } => statement.statement.session != ended,
+        Entry::NonceReserved { expiration_block, .. } => expiration_block + KEPT > l1_block,
+        Entry::TicketsAccepted(accepted) => {
+            accepted.session != ended || accepted.expiration_block + KEPT > l1_block
+        }
+        Entry::ParamsSecret { .. }
+        | Entry::Winner(_)
+        | Entry::Redemption { .. }
+        | Entry::WrittenOff { .. } => true,
+    }
 }
 
 fn run(segments: u64, one_in: u32) {
     let mut world = World::new(20_261_121, one_in);
-    let sessions: Vec<_> = (0..9).map(|i| (i / 3, i % 3, SessionId([i as u8 + 1; 16]))).collect();
-    let mut lost = 0_u64;
+    let price = PricePerPixel { wei: 1199, pixels: 7 };
+    let name = |n: u64| SessionId(std::array::from_fn(|i| n.to_be_bytes()[i % 8]));
+    let mut streams: Vec<_> = (0..9)
+        .map(|i| Stream { s: i / 3, r: i % 3, session: name(i as u64 + 1), price, segments: 0 })
+        .collect();
+    let (mut next, mut crashed) = (10, 0_u64);
     for seq in 1..=segments {
-        let (s, r, session) = sessions[world.rng.random_range(0..sessions.len())];
-        lost += u64::from(world.segment(s, r, session, seq).is_err());
+        world.now_ms += 2000;
+        if seq.is_multiple_of(6) {
+            world.block();
+        }
+        let at = world.rng.random_range(0..streams.len());
+        let stream = streams[at];
+        match world.segment(stream, seq) {
+            Ok(()) => {}
+            Err(Stop::Crashed) => crashed += 1,
+            Err(Stop::Refused(why)) => {
+                assert!(why.len() > 10, "a refusal says why: {why}");
+                let words = why.chars().filter(|c| c.is_alphabetic() || *c == ' ').take(32).collect();
+                *world.told.refused.entry(words).or_default() += 1;
+                // A broadcaster that is refused everywhere waits for another day.
+                if world.chance(40) {
+                    world.tomorrow();
+                }
+            }
+        }
         // Whoever died is asked again; its peer was told that the connection is gone.
-        world.senders[s].1.core.on_lost(session, seq);
-        world.recipients[r].1.core.release(session, seq);
+        world.senders[stream.s].1.core.on_lost(stream.session, seq);
+        world.orchestrators[stream.r].side.core.release(stream.session, seq);
+        streams[at].segments += 1;
+        if streams[at].segments == STREAM {
+            world.end(stream);
+            let price = PricePerPixel { wei: 1199 + next % 200, pixels: 7 };
+            streams[at] = Stream { session: name(next), price, segments: 0, ..stream };
+            next += 1;
+        }
     }
-    println!("{segments} segments, {lost} ended in a crash");
-    world.check(&sessions);
-    assert!(world.told.crashes > 0 && world.told.resent > 0 && world.told.receipts_again > 0);
+    streams.into_iter().for_each(|stream| world.end(stream));
+    finish(&mut world, segments, crashed);
+}
+
+/// What is under way is redeemed, then everything is counted.
+fn finish(world: &mut World, segments: u64, crashed: u64) {
+    (0..450).for_each(|_| world.block());
+    let audit = &world.audit;
+    let dearest = Credit::of_work(PIXELS, PricePerPixel { wei: 1399, pixels: 7 });
+    let segment = dearest.to_wei(PricePerPixel { wei: 1399, pixels: 7 });
+    println!("{segments} segments, {crashed} ended in a crash; {:?}", world.told);
+    println!(
+        "{} tickets sent, {} accepted, 0 twice; most lost to one orchestrator in a day {}, a segment is {segment}; \
+         winners that got credit: {} unpaid, {} open",
+        audit.sent.len(),
+        audit.accepted.len(),
+        audit.worst_loss(),
+        audit.unpaid,
+        audit.owed(),
+    );
+    assert!(audit.accepted.is_subset(&audit.sent));
+    assert!(audit.worst_loss() <= segment, "a sender loses no more than a segment");
+    assert_eq!(audit.unpaid, Wei::default(), "a recipient loses nothing that it worked for");
+    let earned = world.orchestrators.iter().map(|o| o.desk.earned.0).fold(U256::ZERO, |a, b| a + b);
+    let gas = world.orchestrators.iter().map(|o| o.desk.gas.0).fold(U256::ZERO, |a, b| a + b);
+    assert!(gas < earned, "redemptions pay");
+    let told = &world.told;
+    assert!(told.crashes > 0 && told.resent > 0 && told.receipts_again > 0 && told.price_tricks > 0);
+    assert!(told.winners > 0 && told.redeemed > 0 && told.sessions > 0);
+    let reached = [told.written_off, told.unlocks, told.withdrawals, told.pool_changes, told.distrusted];
+    assert!(segments < 50_000 || reached.iter().all(|count| *count > 0), "{told:?}");
 }
 
 #[test]

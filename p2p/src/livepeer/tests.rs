@@ -90,10 +90,12 @@ fn a_gateways_word_on_who_it_is() {
     assert_eq!(digest, word("b83ad39da296528664db14e58ef51448a9d3b6aaf6bcd45c08596101937c343c"));
     let sig = key.sign_digest(digest);
     assert_eq!(recover(digest, sig.as_slice()), Ok(key.address()));
-    let message =
-        net::OrchestratorRequest { address: key.address().to_vec().into(), sig: sig.to_vec().into() };
     let bytes = [&hex!("0a14")[..], key.address().as_slice(), &hex!("1241"), sig.as_slice()].concat();
-    assert_eq!(message.encode_to_vec(), bytes);
+    assert_eq!(introduction::introduce(&key), bytes);
+    assert_eq!(introduction::introduced(&bytes), Ok(key.address()));
+    let mut other = bytes;
+    other[5] ^= 1;
+    assert_eq!(introduction::introduced(&other), Err(bad("sig", "orchestrator req sig check failed")));
     assert_eq!(
         sig[..],
         hex!(
