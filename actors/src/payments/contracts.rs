@@ -55,7 +55,7 @@ impl Contracts {
             round_length: ROUND,
             num_active_transcoders: U256::from(POOL),
             unbonding_period: 1,
-            lpt: vec![(BANK, ether(100_000_000).0)],
+            lpt: vec![(BANK, ether(1_000_000_000_000).0)],
             ..Genesis::default()
         };
         let mut contracts = Self { chain: Chain::new(&genesis, Head::default()).unwrap(), l2_block: 1 };

@@ -1,6 +1,6 @@
 //! What deployed nodes lose by habit, where tickets are quoted, counted and charged.
 
-use alloy_primitives::U256;
+use alloy_primitives::{Address, U256};
 use protocol::tickets::check::Invalid;
 use protocol::tickets::credit::Credit;
 use protocol::tickets::fees;
@@ -9,8 +9,8 @@ use protocol::tickets::sign::TicketKey;
 use protocol::tickets::terms::Unacceptable;
 use protocol::{Ladder, PricePerPixel, RenditionSpec, Ticks, Wei};
 
-use super::spared;
-use crate::payments::contracts::{Contracts, REDEEM_COST, ether, minus, plus, wei};
+use super::{spared, unpaid};
+use crate::payments::contracts::{Contracts, POOL, REDEEM_COST, ether, minus, wei};
 use crate::payments::recipient::Refusal;
 use crate::payments::recipient::core::Ask;
 use crate::payments::sender::Unpayable;
@@ -22,33 +22,23 @@ use crate::ports::payments::ChainHead;
 /// paid are not taken off the share that the next win may need, and then others empty the deposit.
 #[test]
 fn pending_wins_are_counted_on_again() {
-    let rival = alloy_primitives::Address::repeat_byte(0xa1);
-    let mut contracts = Contracts::new(&[ME, rival]);
+    let rivals: Vec<Address> = (1..POOL as u8).map(|i| Address::repeat_byte(0xa0 + i)).collect();
+    let mut contracts = Contracts::new(&[ME, rivals[0]]);
     let key = TicketKey::from_bytes(&[3; 32]).unwrap();
     contracts.fund(sender(3), ether(1000), ether(1000));
     let mut world = World::over(3, &contracts);
-    let naive: Vec<_> = (1..=3).map(|nonce| contracts.winner(&key, ME, ether(125), nonce)).collect();
-    // The first quote's win fits the share; so would the second's, if the first were forgotten.
     let batch = world.winning(ether(125), 1);
     assert_eq!(world.accept(&batch).unwrap().credited, [1]);
     let refused = world.payee.quote(0, &world.ask(SESSION, PRICE), U256::ONE).unwrap_err();
     assert_eq!(refused, Refused::InsufficientReserve.into(), "the share is spoken for");
-    assert_eq!(contracts.redeem(&contracts.winner(&key, rival, ether(1000), 9)), Ok(ether(1000)));
-    RIVALS.iter().for_each(|who| contracts.join(*who));
+    let naive = contracts.winner(&key, ME, ether(125), 2);
+    let others = contracts.winner(&key, rivals[0], ether(1000), 3);
+    assert_eq!(contracts.redeem(&others), Ok(ether(1000)), "all of the deposit");
+    rivals[1..].iter().for_each(|who| contracts.join(*who));
     let paid = contracts.redeem(&world.winners()[0]).unwrap();
-    let more = naive.iter().map(|winner| contracts.redeem(winner).unwrap_or_default()).fold(paid, plus);
-    let lost = minus(Wei(ether(125).0 * U256::from(2)), more);
+    let lost = unpaid(&mut contracts, &naive);
     spared("pending wins", lost, 125_000_000_000_000_000, minus(ether(125), paid));
 }
-
-const RIVALS: [alloy_primitives::Address; 6] = [
-    alloy_primitives::Address::repeat_byte(0xa2),
-    alloy_primitives::Address::repeat_byte(0xa3),
-    alloy_primitives::Address::repeat_byte(0xa4),
-    alloy_primitives::Address::repeat_byte(0xa5),
-    alloy_primitives::Address::repeat_byte(0xa6),
-    alloy_primitives::Address::repeat_byte(0xa7),
-];
 
 /// Default economics. Would have cost 10800000000000000 wei a win: gas is ten times as dear as when the parameters were thought of,
 /// and a win is worth a hundred redemptions, not ten.
