@@ -55,9 +55,12 @@ const HALF_ORDER: U256 =
     U256::from_limbs([0xdfe9_2f46_681b_20a0, 0x5d57_6e73_57a4_501d, u64::MAX, 0x7fff_ffff_ffff_ffff]);
 
 impl Ticket {
-    /// The auxiliary data of a ticket that is made in a round.
+    /// The auxiliary data of a ticket that is made in a round; none where neither is known, and then no contract takes it.
     #[must_use]
     pub fn aux(round: Round, block_hash: B256) -> Bytes {
+        if round == Round(0) && block_hash.is_zero() {
+            return Bytes::new();
+        }
         [round.to_word().to_be_bytes::<32>(), block_hash.0].concat().into()
     }
 

@@ -114,6 +114,8 @@ fn auxiliary_data_is_a_round_and_its_hash() {
     let hash = word("7624778dedc75f8b322b9fa1632a610d40b85e106c7d9bf0e743a9ce291b9c6f");
     let aux = Ticket::aux(Round(5), hash);
     assert_eq!(aux, Bytes::from([U256::from(5).to_be_bytes::<32>(), hash.0].concat()));
+    assert_eq!(Ticket::aux(Round(0), B256::ZERO), Bytes::new());
+    assert_eq!(Ticket::aux(Round(0), hash).len(), 64);
 }
 
 #[test]

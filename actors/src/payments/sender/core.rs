@@ -339,13 +339,10 @@ impl Core {
     /// one and never said what became of it, that is a loss.
     pub fn close(&mut self, now_ms: u64, session: SessionId) -> Commit<()> {
         let Some(account) = self.accounts.get(&session) else { return Commit::nothing(()) };
-        let left = account.unproven.as_ref().filter(|_| account.withheld.is_some());
-        let lost = left.map(|sent| Entry::WrittenOff {
-            session,
-            credit: sent.credit.min(account.balance()),
-            tickets: u64::from(sent.count),
-            at_ms: now_ms,
-        });
+        let (credit, sent) = (account.balance(), account.unproven.as_ref());
+        let tickets = sent.map_or(0, |sent| u64::from(sent.count));
+        let lost = account.withheld.filter(|_| credit > Credit::ZERO);
+        let lost = lost.map(|_| Entry::WrittenOff { session, credit, tickets, at_ms: now_ms });
         let closed = Entry::SessionClosed { session, side: Side::Sender, at_ms: now_ms };
         self.write(lost.into_iter().chain([closed]).collect(), ())
     }
