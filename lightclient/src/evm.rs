@@ -85,6 +85,9 @@ pub enum EvmError {
     /// The code asks for the hash of an L1 block, which no proof covers.
     #[error(transparent)]
     NoBlockHash(#[from] NoBlockHash),
+    /// Nothing that could be run lies where a transaction goes.
+    #[error("{0} has no bytecode that could be run: a livemesh devnet's contracts are none")]
+    NoCode(Address),
     /// The output is not what the function returns: another contract, or none, lives there.
     #[error("{0} does not return what it should: is it the contract that it is taken for?")]
     Output(Address),
@@ -116,15 +119,35 @@ pub fn simulate(
     tx: &Transaction,
 ) -> Result<Outcome, EvmError> {
     let mut proven = Proven::new(view, codes, env.block_hash);
-    let result = run(&mut proven, env, tx);
-    let wanted = proven.into_wanted();
-    if !wanted.is_empty() {
-        return Err(EvmError::Wanted(wanted));
-    }
-    outcome(result?)
+    let results = run(&mut proven, env, std::slice::from_ref(tx));
+    let mut all = outcomes(proven, results)?;
+    all.pop().ok_or_else(|| EvmError::Halted("nothing was run".to_owned()))
 }
 
-fn run(proven: &mut Proven<'_>, env: Env, tx: &Transaction) -> Result<ExecutionResult, EvmError> {
+/// What transactions would do one after the other if they were the next ones: each sees what those before it did.
+///
+/// # Errors
+/// As [`simulate`], by the first that fails; [`EvmError::NoCode`] where one goes to what is no contract.
+pub fn simulate_in_turn(
+    view: &dyn StateView,
+    codes: &Codes,
+    env: Env,
+    txs: &[Transaction],
+) -> Result<Vec<Outcome>, EvmError> {
+    let mut proven = Proven::new(view, codes, env.block_hash);
+    if let Some(tx) = txs.iter().find(|tx| !proven.runs(tx.to)) {
+        return Err(EvmError::NoCode(tx.to));
+    }
+    let results = run(&mut proven, env, txs);
+    outcomes(proven, results)
+}
+
+/// Runs transactions in turn, up to the first that fails.
+fn run(
+    proven: &mut Proven<'_>,
+    env: Env,
+    txs: &[Transaction],
+) -> Result<Vec<Result<Outcome, EvmError>>, EvmError> {
     let block = BlockEnv {
         number: U256::from(env.number),
         beneficiary: state::NOBODY,
@@ -133,18 +156,13 @@ fn run(proven: &mut Proven<'_>, env: Env, tx: &Transaction) -> Result<ExecutionR
         basefee: 0,
         ..BlockEnv::default()
     };
-    let nonce = proven.nonce(tx.from);
-    let tx = TxEnv {
-        caller: tx.from,
-        gas_limit: tx.gas_limit,
-        gas_price: 0,
-        kind: TxKind::Call(tx.to),
-        value: tx.value,
-        data: tx.data.clone(),
-        nonce,
-        chain_id: Some(env.chain_id),
-        ..TxEnv::default()
-    };
+    let nonces: Vec<u64> = (0..)
+        .zip(txs)
+        .map(|(at, tx)| {
+            let before = txs[..at].iter().filter(|earlier| earlier.from == tx.from).count() as u64;
+            proven.nonce(tx.from) + before
+        })
+        .collect();
     let context = Context::mainnet()
         .modify_cfg_chained(|cfg| {
             cfg.set_spec_and_mainnet_gas_params(SpecId::CANCUN);
@@ -152,7 +170,45 @@ fn run(proven: &mut Proven<'_>, env: Env, tx: &Transaction) -> Result<ExecutionR
         })
         .with_block(block)
         .with_db(proven);
-    context.build_mainnet().transact(tx).map(|done| done.result).map_err(failure)
+    let mut evm = context.build_mainnet();
+    let mut results = Vec::new();
+    for (tx, nonce) in txs.iter().zip(nonces) {
+        let result = outcome(evm.transact_one(tx.at(nonce, env.chain_id)).map_err(failure)?);
+        let failed = result.is_err();
+        results.push(result);
+        if failed {
+            break;
+        }
+    }
+    Ok(results)
+}
+
+/// What was run counts only if nothing was wanting.
+fn outcomes(
+    proven: Proven<'_>,
+    results: Result<Vec<Result<Outcome, EvmError>>, EvmError>,
+) -> Result<Vec<Outcome>, EvmError> {
+    let wanted = proven.into_wanted();
+    if !wanted.is_empty() {
+        return Err(EvmError::Wanted(wanted));
+    }
+    results?.into_iter().collect()
+}
+
+impl Transaction {
+    fn at(&self, nonce: u64, chain_id: u64) -> TxEnv {
+        TxEnv {
+            caller: self.from,
+            gas_limit: self.gas_limit,
+            gas_price: 0,
+            kind: TxKind::Call(self.to),
+            value: self.value,
+            data: self.data.clone(),
+            nonce,
+            chain_id: Some(chain_id),
+            ..TxEnv::default()
+        }
+    }
 }
 
 fn failure(error: EVMError<NoBlockHash>) -> EvmError {

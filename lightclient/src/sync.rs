@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 
 use crate::arbitrum::{L2Anchor, Rollup};
 #[cfg(feature = "evm")]
-use crate::evm::Agreement;
+use crate::evm::{Agreement, Outcome, Transaction};
 use crate::forks::ChainSpec;
 use crate::livepeer::{self, Contracts, Hint, Read, Unreadable};
 use crate::proven::{Accept, Proven};
@@ -309,6 +309,20 @@ impl LightClient {
         let read = self.shared.cross_checked(accept, ask, &hint).await?;
         self.shared.learn(&read.value.0, &read.anchor).await;
         Ok(read)
+    }
+
+    /// What transactions would do, one after the other, by the contracts' own bytecode over proven state: as old as what is
+    /// accepted.
+    ///
+    /// # Errors
+    /// [`ReadError`]; [`CrossError::Bytecode`] with the contract's reason, or where there is no bytecode.
+    #[cfg(feature = "evm")]
+    pub async fn simulate(
+        &self,
+        accept: Accept,
+        txs: &[Transaction],
+    ) -> Result<Proven<Vec<Outcome>>, ReadError<CrossError>> {
+        self.shared.simulated(accept, txs).await
     }
 
     /// The code of an L2 account, empty where it has none.

@@ -13,6 +13,8 @@
 mod anvil;
 #[path = "evm/deploy.rs"]
 mod deploy;
+#[path = "evm/forecast.rs"]
+mod forecast;
 #[path = "evm/genuine.rs"]
 mod genuine;
 #[path = "evm/handmade.rs"]

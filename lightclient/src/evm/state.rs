@@ -19,6 +19,9 @@ pub(super) const NOBODY: Address = Address::ZERO;
 /// Highest address of a precompiled contract; they have no state.
 const LAST_PRECOMPILE: Address = Address::with_last_byte(0x11);
 
+/// The instruction that is none (EIP-141).
+const INVALID: u8 = 0xfe;
+
 /// Contract code by its hash. Whoever brought it, it is what its hash says.
 #[derive(Clone, Debug, Default)]
 pub struct Codes(BTreeMap<B256, Bytecode>);
@@ -106,6 +109,16 @@ impl<'a> Proven<'a> {
 
     pub(super) fn nonce(&mut self, address: Address) -> u64 {
         self.account(address).map_or(0, |account| account.nonce)
+    }
+
+    /// Whether code lies there that does anything: not where it is proven that there is none, nor where it begins with the
+    /// instruction that ends every run. What is not known yet is taken to.
+    pub(super) fn runs(&mut self, address: Address) -> bool {
+        let Ok(known) = self.view.account(address) else { return true };
+        let Some(Account { code_hash, .. }) = known else { return false };
+        let code = self.codes.0.get(&code_hash);
+        let begins = code.and_then(|code| code.original_byte_slice().first().copied());
+        code_hash != KECCAK256_EMPTY && begins != Some(INVALID)
     }
 
     fn account(&mut self, address: Address) -> Option<Account> {

@@ -1,7 +1,9 @@
 //! Contracts of a few instructions each, enough to see what the EVM is given and what it is refused.
 
 use alloy_primitives::{Address, B256, Bytes, U256, keccak256};
-use lightclient::evm::{Codes, Env, EvmError, NoBlockHash, Revert, Transaction, call, cross_check, simulate};
+use lightclient::evm::{
+    Codes, Env, EvmError, NoBlockHash, Revert, Transaction, call, cross_check, simulate, simulate_in_turn,
+};
 use lightclient::livepeer::layout::{at, bonding_manager as bm, mapping, minter};
 use lightclient::livepeer::{Ask, Read};
 use lightclient::state::Account;
@@ -310,4 +312,48 @@ fn a_contract_that_does_not_answer_is_not_taken_for_one_that_agrees() {
     chain.world.accounts.insert(contracts.bonding_manager, None);
     let error = cross_check(&read, &chain.world, &chain.codes, &contracts, ENV).unwrap_err();
     assert_eq!(error, EvmError::Output(contracts.bonding_manager));
+}
+
+/// Counts how often it was called, and says so.
+fn counter() -> Bytes {
+    code(&[&[PUSH0, SLOAD, PUSH1, 1, ADD, 0x80, PUSH0, SSTORE], &ANSWER]) // DUP1
+}
+
+fn to(address: Address) -> Transaction {
+    Transaction { from: who(2), to: address, value: U256::ZERO, data: Bytes::new(), gas_limit: 1_000_000 }
+}
+
+#[test]
+fn each_transaction_sees_what_those_before_it_did() {
+    let mut chain = Chain::new().with(who(1), &counter());
+    chain.world.accounts.insert(who(2), Some(account(alloy_primitives::KECCAK256_EMPTY)));
+    let three = vec![to(who(1)); 3];
+    let run = |chain: &Chain, txs: &[Transaction]| simulate_in_turn(&chain.world, &chain.codes, ENV, txs);
+    let Err(EvmError::Wanted(wanted)) = run(&chain, &three) else { panic!("the counter is not proven") };
+    assert!(wanted.keys[&who(1)].contains(&at(0)));
+    chain.world.set(who(1), at(0), 40);
+    let counts: Vec<U256> =
+        run(&chain, &three).unwrap().iter().map(|outcome| U256::from_be_slice(&outcome.output)).collect();
+    assert_eq!(counts, [41, 42, 43].map(U256::from));
+}
+
+#[test]
+fn the_first_transaction_that_fails_says_why() {
+    let mut chain = Chain::new().with(who(1), &counter()).with(who(3), &reverting(&[1, 2, 3, 4]));
+    chain.world.accounts.insert(who(2), Some(account(alloy_primitives::KECCAK256_EMPTY)));
+    chain.world.set(who(1), at(0), 40);
+    let refused = simulate_in_turn(&chain.world, &chain.codes, ENV, &[to(who(1)), to(who(3)), to(who(1))]);
+    let custom = Revert::Custom(Bytes::from_static(&[1, 2, 3, 4]));
+    assert_eq!(refused, Err(EvmError::Reverted(custom)));
+}
+
+#[test]
+fn where_nothing_can_run_nothing_is_said_to_succeed() {
+    let mut chain = Chain::new().with(who(1), &Bytes::from_static(b"\xfeBondingManager"));
+    chain.world.accounts.insert(who(2), Some(account(alloy_primitives::KECCAK256_EMPTY)));
+    chain.world.accounts.insert(who(4), None);
+    for nothing in [who(1), who(2), who(4)] {
+        let tried = simulate_in_turn(&chain.world, &chain.codes, ENV, &[to(nothing)]);
+        assert_eq!(tried, Err(EvmError::NoCode(nothing)));
+    }
 }
