@@ -7,6 +7,16 @@ use crate::livepeer::layout::{bonding_manager as bm, controller, rounds_manager 
 use crate::livepeer::{Contracts, Part, guard};
 use crate::state::Keys;
 
+/// Contracts that others call. What only votes touch is fetched when somebody votes.
+const CALLED: &[Part] = &[
+    Part::BondingManager,
+    Part::RoundsManager,
+    Part::Minter,
+    Part::TicketBroker,
+    Part::ServiceRegistry,
+    Part::BondingVotes,
+];
+
 /// Contracts that the others look up by name without being read themselves.
 const LOOKED_UP: [&str; 6] =
     ["LivepeerToken", "L2LPTDataCache", "Treasury", "JobsManager", "Verifier", "LivepeerGovernor"];
@@ -14,7 +24,7 @@ const LOOKED_UP: [&str; 6] =
 /// Keys worth fetching before the first run.
 #[must_use]
 pub fn frame(contracts: &Contracts) -> Keys {
-    let mut keys = guard::keys(contracts, &Part::ALL);
+    let mut keys = guard::keys(contracts, CALLED);
     for target in contracts.targets.iter().filter_map(|target| target.address) {
         keys.entry(target).or_default();
     }

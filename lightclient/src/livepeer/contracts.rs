@@ -25,6 +25,9 @@ pub struct Contracts {
     pub service_registry: Address,
     /// Stake at past rounds.
     pub bonding_votes: Address,
+    /// Votes over the treasury; zero where a deployment has none.
+    #[serde(default)]
+    pub governor: Address,
     /// Targets whose layout is the one of [`super::layout`].
     pub targets: Vec<Target>,
 }
@@ -44,6 +47,8 @@ pub enum Part {
     ServiceRegistry,
     /// Stake at past rounds.
     BondingVotes,
+    /// Votes over the treasury.
+    LivepeerGovernor,
 }
 
 /// Code that a proxy may run, known by its address, by its hash, or by both. Code at an address cannot change, so either
@@ -62,13 +67,14 @@ pub struct Target {
 
 impl Part {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::BondingManager,
         Self::RoundsManager,
         Self::Minter,
         Self::TicketBroker,
         Self::ServiceRegistry,
         Self::BondingVotes,
+        Self::LivepeerGovernor,
     ];
 
     /// Name in the Controller's registry.
@@ -81,6 +87,7 @@ impl Part {
             Self::TicketBroker => "TicketBroker",
             Self::ServiceRegistry => "ServiceRegistry",
             Self::BondingVotes => "BondingVotes",
+            Self::LivepeerGovernor => "LivepeerGovernor",
         }
     }
 
@@ -94,6 +101,7 @@ impl Part {
             Self::TicketBroker => Some("TicketBrokerTarget"),
             Self::ServiceRegistry => Some("ServiceRegistryTarget"),
             Self::BondingVotes => Some("BondingVotesTarget"),
+            Self::LivepeerGovernor => Some("LivepeerGovernorTarget"),
         }
     }
 }
@@ -117,6 +125,7 @@ impl Contracts {
             ticket_broker: address!("0xa8bB618B1520E284046F3dFc448851A1Ff26e41B"),
             service_registry: address!("0xC92d3A360b8f9e083bA64DE15d95Cf8180897431"),
             bonding_votes: address!("0x0B9C254837E72Ebe9Fe04960C43B69782E68169A"),
+            governor: address!("0xcFE4E2879B786C3aa075813F0E364bb5acCb6aa0"),
             targets: vec![
                 Target::at(Part::BondingManager, address!("0xbe197fcBfe74DE8F10460EA61644B006cC0f0Bd2")),
                 Target::at(Part::RoundsManager, address!("0x92d804Ed49D92438aEA6fe552BD9163aacb7E841")),
@@ -124,6 +133,7 @@ impl Contracts {
                 Target::at(Part::TicketBroker, address!("0xea1b0F6c8D158328a6e3D3F924B86A759F41465c")),
                 Target::at(Part::ServiceRegistry, address!("0x38093CDca43aeCd7bb474983519A246e93A3b0a7")),
                 Target::at(Part::BondingVotes, address!("0x68AF80376Bc1CA0C25a83b28e5570E8c7bdD3119")),
+                Target::at(Part::LivepeerGovernor, address!("0xd2Ce37BCB287CaDc40647f567C2D3C4220901634")),
             ],
         }
     }
@@ -138,6 +148,7 @@ impl Contracts {
             Part::TicketBroker => self.ticket_broker,
             Part::ServiceRegistry => self.service_registry,
             Part::BondingVotes => self.bonding_votes,
+            Part::LivepeerGovernor => self.governor,
         }
     }
 

@@ -96,8 +96,11 @@ impl Shared {
     fn with_guards(&self, keys: &Keys) -> (Keys, Vec<Part>) {
         let mut keys = keys.clone();
         let Some(contracts) = &self.config.contracts else { return (keys, Vec::new()) };
-        let touched: Vec<Part> =
-            Part::ALL.into_iter().filter(|part| keys.contains_key(&contracts.address(*part))).collect();
+        let touches = |part: &Part| {
+            let at = contracts.address(*part);
+            !at.is_zero() && keys.contains_key(&at)
+        };
+        let touched: Vec<Part> = Part::ALL.into_iter().filter(touches).collect();
         join_keys(&mut keys, &guard::keys(contracts, &touched));
         (keys, touched)
     }

@@ -99,6 +99,7 @@ pub fn deploy(anvil: &Anvil, place: &Path) -> Deployed {
         ticket_broker,
         service_registry,
         bonding_votes: Address::repeat_byte(0xbb),
+        governor: Address::ZERO,
         targets,
     };
     settings(anvil, &contracts, token);

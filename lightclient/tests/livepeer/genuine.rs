@@ -59,12 +59,14 @@ impl Genuine {
             ticket_broker: self.contract("TicketBroker"),
             service_registry: self.contract("ServiceRegistry"),
             bonding_votes: self.contract("BondingVotes"),
+            governor: self.contract("LivepeerGovernor"),
             targets: vec![
                 self.target(Part::BondingManager, "BondingManagerTarget"),
                 self.target(Part::TicketBroker, "TicketBrokerTarget"),
                 made_up(Part::RoundsManager),
                 made_up(Part::ServiceRegistry),
                 made_up(Part::BondingVotes),
+                made_up(Part::LivepeerGovernor),
             ],
         }
     }

@@ -196,7 +196,7 @@ fn every_guard_of_every_contract_is_an_alarm_of_its_own() {
         }
     }
     println!("guards: {guards}");
-    assert_eq!(guards, 6 + 5 * 3);
+    assert_eq!(guards, 7 + 6 * 3);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn all_targets_known_by_their_code_are_asked_for_at_once() {
     }
     let check = |world: &World| lightclient::livepeer::guard::check(world, &contracts, &Part::ALL);
     let Err(Unreadable::Wanted(keys)) = check(&world) else { panic!() };
-    assert_eq!(keys.len(), 5);
+    assert_eq!(keys.len(), 6);
     let account = Account { nonce: 1, balance: U256::ZERO, storage_root: B256::ZERO, code_hash };
     world.accounts.extend(keys.into_keys().map(|target| (target, Some(account))));
     assert_eq!(check(&world), Ok(()));

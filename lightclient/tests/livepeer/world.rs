@@ -63,6 +63,7 @@ pub fn contracts() -> Contracts {
         ticket_broker: who(0xc4),
         service_registry: who(0xc5),
         bonding_votes: who(0xc6),
+        governor: who(0xc7),
         targets: Vec::new(),
     };
     for (i, part) in Part::ALL.into_iter().enumerate().filter(|(_, part)| part.target().is_some()) {

@@ -1,6 +1,5 @@
 //! Votes over the treasury, added to a situation: proposals, their tallies and timelocks, and the stake with which somebody
-//! votes, as words of `LivepeerGovernor`, the treasury and `BondingVotes`. The governor's own code is guarded by nothing: what
-//! is read here is shown and foreseen, and the endpoints' simulation has the last word before anything is sent.
+//! votes, as words of `LivepeerGovernor`, the treasury and `BondingVotes`.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -22,7 +21,7 @@ use crate::state::StateView;
 /// Newest checkpoints of an account, and newest totals, that are read: a round adds one, and a vote spans twelve.
 pub const MAX_CHECKPOINTS: u64 = 48;
 
-const GUARDED: &[Part] = &[Part::BondingVotes];
+const GUARDED: &[Part] = &[Part::BondingVotes, Part::LivepeerGovernor];
 /// Slots of the governor: proposals, the treasury's names for them, tallies.
 const PROPOSALS: u64 = 256;
 const TIMELOCK_IDS: u64 = 356;
