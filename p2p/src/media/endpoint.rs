@@ -16,7 +16,7 @@ use rand::RngCore;
 use tokio::sync::mpsc;
 
 use super::ask::{Answers, Ended, Patience, Steps, ask};
-use super::bell::nobody_at;
+use super::bell::{self, nobody_at};
 use super::fault::{Code, MediaError};
 use super::frame::{Floor, read_frame, write_frame};
 use super::gate::{AddressPermit, Bounds, Gate, Knock};
@@ -153,6 +153,13 @@ impl MediaEndpoint {
         self.0.links.rtt(peer)
     }
 
+    /// Whether a peer to which a connection is kept is known to have died and not to be back. Where a firewall hides that, it
+    /// is found out by asking.
+    #[must_use]
+    pub fn is_gone(&self, peer: PeerKey) -> bool {
+        self.0.links.is_gone(peer)
+    }
+
     /// Bytes sent to `peer` on the live connection, and those of them that were lost and sent again.
     #[must_use]
     pub fn sent_and_lost(&self, peer: PeerKey) -> Option<(u64, u64)> {
@@ -234,10 +241,12 @@ impl Inner {
         let sink = Sink::quic(send, Code::Cancelled);
         let patience =
             Patience { first: self.config.silence, silence: self.config.silence, floor: self.config.floor };
-        let gone = nobody_at(connection.remote_address(), || connection.stats().udp_rx.datagrams);
+        let heard = || connection.stats().udp_rx.datagrams;
+        let gone = nobody_at(connection.remote_address(), bell::WAITING, heard);
         let asked = tokio::select! {
             asked = ask(sink, Source::Quic(recv), offer, segment, steps, patience) => asked,
             () = gone => {
+                self.links.deserted(peer, &connection);
                 let error = MediaError::unreachable(peer, "its port is closed, its process has gone");
                 Err(Ended { error, answered: true })
             }

@@ -1,20 +1,22 @@
 //! One warm connection for each peer that is asked: shared by concurrent requests, redialled with backoff, never dialled for
-//! a segment while it lives.
+//! a segment while it lives. One that leads to a process that has died is dropped, and dialled again when its port opens.
 //!
 //! In flow peers with their addresses; out flow live connections. What is sent on them is not known here.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use protocol::PeerKey;
-use tokio::time::{Instant, sleep};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::task::AbortOnDropHandle;
 
+use super::bell::{self, nobody_at, somebody_at};
 use super::fault::{Code, MediaError};
 use super::introduce::Introduce;
 
@@ -52,6 +54,8 @@ struct Link {
     peer: PeerKey,
     /// Held while dialling, so that concurrent requests wait for one handshake.
     dialling: tokio::sync::Mutex<Backoff>,
+    /// The peer says that it is somewhere else.
+    moved: Arc<Notify>,
     now: Mutex<Now>,
 }
 
@@ -62,8 +66,10 @@ struct Now {
     met_at: Option<SocketAddr>,
     used: Instant,
     keeper: Option<AbortOnDropHandle<()>>,
-    /// Why the keeper's last dial failed: requests do not wait for its next one.
+    /// Why the keeper's last dial failed, or that the peer's process has gone: requests do not wait for the next dial.
     failing: Option<String>,
+    /// The peer's process has gone, and its port has not been open since.
+    gone: bool,
 }
 
 /// When a peer that could not be reached may be dialled again.
@@ -125,7 +131,7 @@ impl Links {
             return Ok(live);
         }
         if let Some(why) = link.failing() {
-            let why = format!("dialled in the background without success so far ({why})");
+            let why = format!("there is no connection to it so far ({why})");
             return Err(MediaError::unreachable(peer, why));
         }
         link.connect(&self.ways).await
@@ -140,6 +146,18 @@ impl Links {
             let keeper = keep(Arc::downgrade(&link), self.ways.clone());
             now.keeper = Some(AbortOnDropHandle::new(tokio::spawn(keeper)));
         }
+    }
+
+    /// Nobody listens any more where `dead` leads: what waits on it need not.
+    pub(crate) fn deserted(&self, peer: PeerKey, dead: &quinn::Connection) {
+        if let Some(link) = self.table().get(&peer) {
+            link.desert(dead);
+        }
+    }
+
+    /// Whether the process of `peer` is known to have gone.
+    pub(crate) fn is_gone(&self, peer: PeerKey) -> bool {
+        self.table().get(&peer).is_some_and(|link| link.now().gone)
     }
 
     /// Closes the connection to `peer`.
@@ -169,8 +187,10 @@ impl Links {
                 used: Instant::now(),
                 keeper: None,
                 failing: None,
+                gone: false,
             };
-            Arc::new(Link { peer, dialling: tokio::sync::Mutex::default(), now: Mutex::new(now) })
+            let (dialling, moved) = (tokio::sync::Mutex::default(), Arc::default());
+            Arc::new(Link { peer, dialling, moved, now: Mutex::new(now) })
         };
         self.table().entry(peer).or_insert_with(fresh).clone()
     }
@@ -203,15 +223,40 @@ impl fmt::Debug for Links {
 }
 
 /// Connects whenever there is no connection, for as long as the link exists.
-async fn keep(link: std::sync::Weak<Link>, ways: Ways) {
-    while let Some(link) = link.upgrade() {
-        let connected = link.connect(&ways).await;
-        let pause = link.dialling.lock().await.wait(Instant::now()).map(|(left, _)| left);
-        drop(link);
+async fn keep(link: Weak<Link>, ways: Ways) {
+    while let Some(now) = link.upgrade() {
+        let (connected, moved) = (now.connect(&ways).await, Arc::clone(&now.moved));
+        let pause = now.dialling.lock().await.wait(Instant::now()).map(|(left, _)| left);
+        drop(now);
         match connected {
-            Ok(live) => drop(live.closed().await),
-            Err(_) => sleep(pause.unwrap_or(Backoff::FIRST)).await,
+            Ok(live) => attend(&link, &live, &moved).await,
+            Err(_) => drop(timeout(pause.unwrap_or(Backoff::FIRST), moved.notified()).await),
         }
+    }
+}
+
+/// Resolves when it is time to dial again: the connection has ended, and if that is because the peer's process has gone, its
+/// port is open again or it says that it is somewhere else.
+async fn attend(link: &Weak<Link>, live: &quinn::Connection, moved: &Notify) {
+    let at = live.remote_address();
+    tokio::select! {
+        _ = live.closed() => {}
+        () = nobody_at(at, bell::IDLE, || live.stats().udp_rx.datagrams) => {
+            link.upgrade().iter().for_each(|link| link.desert(live));
+        }
+    }
+    if link.upgrade().is_some_and(|link| link.now().gone) {
+        tokio::select! {
+            () = somebody_at(at) => tracing::debug!(%at, "a port that was closed is open again"),
+            () = moves_from(at, link, moved) => {}
+        }
+    }
+}
+
+/// Resolves when the peer's record does not name `at` any more.
+async fn moves_from(at: SocketAddr, link: &Weak<Link>, moved: &Notify) {
+    while link.upgrade().is_some_and(|link| link.now().addrs.contains(&at)) {
+        moved.notified().await;
     }
 }
 
@@ -224,7 +269,8 @@ impl Link {
         now.used = Instant::now();
         if !addrs.is_empty() && now.addrs != addrs {
             now.addrs = addrs.to_vec();
-            now.failing = None;
+            (now.failing, now.gone) = (None, false);
+            self.moved.notify_one();
         }
         usable(&now)
     }
@@ -260,7 +306,7 @@ impl Link {
             Ok(fresh) => {
                 backoff.reset();
                 let mut now = self.now();
-                (now.connection, now.failing) = (Some(fresh.clone()), None);
+                (now.connection, now.failing, now.gone) = (Some(fresh.clone()), None, false);
                 now.met_at = Some(fresh.remote_address()).filter(|at| !addrs.contains(at));
                 drop(now);
                 if let Some(old) = old {
@@ -270,7 +316,9 @@ impl Link {
             }
             Err(error) => {
                 backoff.failed(Instant::now(), error.to_string());
-                self.now().failing = Some(error.to_string());
+                let mut now = self.now();
+                (now.failing, now.gone) = (Some(error.to_string()), false);
+                drop(now);
                 // An old path that still works is better than none.
                 self.live().ok_or(error)
             }
@@ -279,6 +327,18 @@ impl Link {
 
     fn live(&self) -> Option<quinn::Connection> {
         self.now().connection.clone().filter(|c| c.close_reason().is_none())
+    }
+
+    /// Drops a connection to a process that has gone.
+    fn desert(&self, dead: &quinn::Connection) {
+        let mut now = self.now();
+        if now.connection.as_ref().is_some_and(|current| current.stable_id() == dead.stable_id()) {
+            now.failing = Some("its port is closed, its process has gone".to_owned());
+            now.gone = true;
+        }
+        drop(now);
+        tracing::debug!(peer = ?self.peer, "its port is closed");
+        dead.close(Code::Done.var(), b"nobody listens");
     }
 
     fn close(&self, code: Code) {

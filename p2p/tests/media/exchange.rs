@@ -178,6 +178,37 @@ async fn a_kept_connection_is_there_before_it_is_needed_and_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kept_peer_that_died_is_known_to_be_gone_before_it_is_asked_and_found_when_it_is_back() {
+    // Nothing but its closed port tells that it died.
+    let deaf = MediaConfig { dead_after: Duration::from_secs(3600), ..MediaConfig::default() };
+    let ask = endpoint_with(1, deaf);
+    let serve = Mortal::born(2, LOOPBACK).await;
+    let (peer, at) = (identity(2).peer_key(), serve.endpoint.local_addr().unwrap());
+    ask.keep(peer, &[at]);
+    exchange(&ask, &serve.endpoint, 2, 0, 10_000).await;
+    let connected = async |wanted: bool| {
+        while ask.rtt(peer).is_some() != wanted {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    // Long enough for the bell to have been heard there.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+
+    serve.killed();
+    timeout(SOON, connected(false)).await.expect("its death is noticed");
+    assert!(ask.is_gone(peer));
+    let body = segment(100);
+    let asked = all(ask.request(peer, &[at], offer(1, &body), body.clone())).await;
+    assert!(matches!(asked, Err(MediaError::Unreachable(why)) if why.contains("its process has gone")));
+
+    let serve = timeout(SOON, Mortal::born(2, at)).await.unwrap();
+    timeout(SOON, connected(true)).await.expect("its return is noticed");
+    assert!(!ask.is_gone(peer));
+    exchange(&ask, &serve.endpoint, 2, 2, 10_000).await;
+    serve.killed();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_peer_that_is_gone_is_an_error_and_not_dialled_for_every_segment() {
     let ask = endpoint(1);
     let gone = endpoint(2);
