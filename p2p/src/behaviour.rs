@@ -158,6 +158,11 @@ impl Protocols {
     }
 }
 
+/// What gossip calls a message: the same data is the same message, whoever sends it.
+pub(crate) fn message_id(data: &[u8]) -> MessageId {
+    MessageId::new(&Hash::of(data).0[..20])
+}
+
 /// What a node calls its network and version, compared when peers meet.
 #[must_use]
 pub fn protocol_version(network: &str) -> String {
@@ -214,7 +219,7 @@ fn record_gossip(plan: &Plan) -> Result<RecordGossip, Box<dyn Error + Send + Syn
         .protocol_id_prefix(names::GOSSIP_PREFIX)
         .validation_mode(ValidationMode::Anonymous)
         .validate_messages()
-        .message_id_fn(|message| MessageId::new(&Hash::of(&message.data).0[..20]))
+        .message_id_fn(|message| message_id(&message.data))
         .flood_publish(false)
         .mesh_n(degree)
         .mesh_n_low((degree * 2 / 3).max(1))

@@ -4,6 +4,7 @@
 //! The handle never waits for the network, except to be told so. What segments are is not known here.
 
 mod addr;
+mod carried;
 mod dialer;
 mod links;
 mod own;
@@ -48,6 +49,9 @@ pub struct ControlConfig {
     pub mdns: bool,
     /// What it says of itself from the first moment.
     pub draft: RecordDraft,
+    /// Whether it says nothing of itself before [`Control::announce`]: a record without work would take the place of the one
+    /// that others still have of an orchestrator that was restarted.
+    pub wait_for_draft: bool,
     /// How often the record is sent anew; `None`: max(10 s, orchestrators / 4 s).
     pub announce: Option<Duration>,
     /// Connections that it seeks by itself.
@@ -75,6 +79,7 @@ impl ControlConfig {
             bootstrap: Vec::new(),
             mdns: false,
             draft: RecordDraft::default(),
+            wait_for_draft: false,
             announce: None,
             degree: 6,
             max_connections: 128,

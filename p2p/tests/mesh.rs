@@ -50,6 +50,22 @@ async fn many_changes_in_a_hurry_end_with_the_last() {
 }
 
 #[tokio::test]
+async fn a_restarted_orchestrator_stays_one_in_the_eyes_of_the_others_until_it_can_say_more() {
+    let a = worker(1, &[]).await;
+    let before = worker(2, &[&a]).await;
+    a.sees_workers(2).await;
+    before.task.abort();
+    let silent = ControlConfig { wait_for_draft: true, ..config(&[a.addr()]) };
+    let again = start(silent, identity(2)).await;
+    // It has given its own record, if it has one, to whom it asks for the table.
+    again.sees("a", |view| view.get(a.key()).is_some()).await;
+    assert_eq!(a.control.roster().orchestrators().count(), 2);
+    assert!(again.control.roster().get(again.key()).is_none());
+    again.control.announce(orchestrator(3));
+    a.sees("its load", |view| Node::load_of(view, again.key()) == Some(3)).await;
+}
+
+#[tokio::test]
 async fn a_node_that_leaves_is_gone_at_once_everywhere() {
     let a = worker(1, &[]).await;
     let b = worker(2, &[&a]).await;
@@ -161,7 +177,7 @@ const JOIN_AT: &str = "LIVEMESH_TEST_JOIN_AT";
 #[tokio::test]
 async fn a_killed_node_is_seen_as_disconnected_at_once_and_stays_in_the_roster() {
     let a = worker(1, &[]).await;
-    let mut child = Kill(spawn_child(a.addr()));
+    let mut child = Kill(spawn("child", a.addr(), None));
     let key = identity(77).peer_key();
     a.sees("the child", |view| view.get(key).is_some()).await;
     a.nears("the child", |near| near.contains_key(&key)).await;
@@ -181,6 +197,55 @@ async fn child() {
     node.task.await.unwrap();
 }
 
+/// Tells the child process of the next test where to listen.
+const LISTEN_AT: &str = "LIVEMESH_TEST_LISTEN_AT";
+
+/// Nobody takes a connection for dead by itself, or a neighbour for mute.
+fn patient(config: ControlConfig) -> ControlConfig {
+    let long = Duration::from_secs(600);
+    ControlConfig { liveness: long, patience: long, draft: orchestrator(0), ..config }
+}
+
+#[tokio::test]
+async fn a_killed_node_that_is_back_before_anybody_missed_it_hears_gossip_again() {
+    let a = start(patient(config(&[])), identity(1)).await;
+    let reserved = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let at = reserved.local_addr().unwrap();
+    drop(reserved);
+    let mut child = Kill(spawn("listening_child", a.addr(), Some(at)));
+    let key = identity(77).peer_key();
+    a.nears("the child", |near| near.contains_key(&key)).await;
+    // Connections dialed within this time of each other count as one from both ends.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    child.0.kill().unwrap();
+    child.0.wait().unwrap();
+
+    let mut again = Kill(spawn("listening_child", a.addr(), Some(at)));
+    for load in 1.. {
+        a.control.announce(orchestrator(load));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        if let Some(status) = again.0.try_wait().unwrap() {
+            assert!(status.success(), "it heard too little");
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+#[ignore = "the child process of the test above"]
+async fn listening_child() {
+    let (Ok(addr), Ok(at)) = (std::env::var(JOIN_AT), std::env::var(LISTEN_AT)) else { return };
+    let listen = ControlConfig { listen: vec![at.parse().unwrap()], ..config(&[addr.parse().unwrap()]) };
+    let node = start(patient(listen), identity(77)).await;
+    // By taking the table, it would hear of two changes in that time: one at once, and one after five seconds.
+    let (mut heard, key) = (std::collections::BTreeSet::new(), identity(1).peer_key());
+    let much = node.sees_within(Duration::from_secs(15), "gossip", |view| {
+        heard.extend(Node::load_of(view, key));
+        heard.len() >= 4
+    });
+    much.await;
+}
+
 struct Kill(Child);
 
 impl Drop for Kill {
@@ -190,7 +255,8 @@ impl Drop for Kill {
     }
 }
 
-fn spawn_child(addr: SocketAddr) -> Child {
-    let this = std::env::current_exe().unwrap();
-    Command::new(this).args(["--exact", "child", "--ignored"]).env(JOIN_AT, addr.to_string()).spawn().unwrap()
+fn spawn(child: &str, join_at: SocketAddr, listen_at: Option<SocketAddr>) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", child, "--ignored"]).env(JOIN_AT, join_at.to_string());
+    command.envs(listen_at.map(|at| (LISTEN_AT, at.to_string()))).spawn().unwrap()
 }

@@ -14,6 +14,10 @@ use super::{Neighbour, Neighbours};
 
 /// Two connections made within this time were dialed from both ends at once, milliseconds.
 const SIMULTANEOUS_MS: u64 = 2000;
+/// Time for a peer that was dialed to say what it listens to, milliseconds: it does so at once.
+const HELLO_MS: u64 = 1000;
+/// A peer is greeted again at most this often, milliseconds.
+const GREET_AGAIN_MS: u64 = 60_000;
 
 /// One connection.
 #[derive(Clone, Debug)]
@@ -42,6 +46,8 @@ pub(crate) struct Near {
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     near: BTreeMap<PeerId, Near>,
+    /// Who was greeted again, and when.
+    greeted: BTreeMap<PeerId, u64>,
 }
 
 impl Links {
@@ -104,6 +110,20 @@ impl Links {
         self.near.iter().filter(|(_, near)| overdue(near)).map(|(peer, _)| *peer).collect()
     }
 
+    /// Peers that this node dialed and that say who they are, but not what they listen to: they take this node for the process
+    /// that it was before it was restarted, to which they have said it. Connected anew they say it again. Each of them once.
+    pub(crate) fn greet_anew(&mut self, now_ms: u64) -> Vec<PeerId> {
+        self.greeted.retain(|_, at| now_ms < *at + GREET_AGAIN_MS);
+        let mute = |near: &Near| {
+            let said_who = near.identified && !near.subscribed && now_ms >= near.since_ms + HELLO_MS;
+            said_who && !near.is_inbound()
+        };
+        let near = self.near.iter().filter(|(peer, near)| mute(near) && !self.greeted.contains_key(*peer));
+        let again: Vec<PeerId> = near.map(|(peer, _)| *peer).collect();
+        self.greeted.extend(again.iter().map(|peer| (*peer, now_ms)));
+        again
+    }
+
     /// Peers that dialed us.
     pub(crate) fn inbound(&self) -> usize {
         self.near.values().filter(|near| near.is_inbound()).count()
@@ -145,16 +165,20 @@ impl Near {
 }
 
 /// A direct connection makes relayed ones superfluous. Of two that were dialed from both ends at once, the end with the
-/// greater name closes the one that it dialed; the other end does nothing, so exactly one stays.
+/// greater name closes the one that it dialed; the other end does nothing, so exactly one stays. Whoever dials later has no
+/// connection any more: an older one leads to a process that has gone.
 fn superfluous(near: &Near, i_am_greater: bool, new: &Link) -> Vec<ConnectionId> {
     if new.relayed {
         return Vec::new();
     }
-    let mut out: Vec<ConnectionId> = near.links.iter().filter(|l| l.relayed).map(|l| l.id).collect();
-    let twin = near
-        .links
-        .iter()
-        .find(|l| !l.relayed && l.outbound != new.outbound && new.since_ms < l.since_ms + SIMULTANEOUS_MS);
+    let (relayed, direct): (Vec<&Link>, Vec<&Link>) = near.links.iter().partition(|link| link.relayed);
+    let mut out: Vec<ConnectionId> = relayed.iter().map(|link| link.id).collect();
+    let (at_once, older): (Vec<&Link>, Vec<&Link>) =
+        direct.into_iter().partition(|link| new.since_ms < link.since_ms + SIMULTANEOUS_MS);
+    if !new.outbound {
+        out.extend(older.iter().map(|link| link.id));
+    }
+    let twin = at_once.into_iter().find(|link| link.outbound != new.outbound);
     if let Some(twin) = twin
         && i_am_greater
     {
@@ -194,6 +218,34 @@ mod tests {
         let mut links = Links::default();
         links.add(&great, small, PeerKey([0; 32]), link(1, false, 0));
         assert_eq!(links.add(&great, small, PeerKey([0; 32]), link(2, true, SIMULTANEOUS_MS)), vec![]);
+    }
+
+    #[test]
+    fn whoever_dials_again_has_lost_what_there_was() {
+        let (me, peer) = pair();
+        let mut links = Links::default();
+        for (id, outbound) in [(1, false), (2, true)] {
+            links.add(&me, peer, PeerKey([0; 32]), link(id, outbound, 0));
+        }
+        let lost = links.add(&me, peer, PeerKey([0; 32]), link(3, false, SIMULTANEOUS_MS));
+        assert_eq!(lost, [ConnectionId::new_unchecked(1), ConnectionId::new_unchecked(2)]);
+    }
+
+    #[test]
+    fn one_that_does_not_say_what_it_listens_to_is_greeted_again_once() {
+        let (me, peer) = pair();
+        let mut links = Links::default();
+        let known = |links: &mut Links, id: usize, since_ms: u64| {
+            links.add(&me, peer, PeerKey([0; 32]), link(id, true, since_ms));
+            links.get_mut(&peer).unwrap().identified = true;
+        };
+        known(&mut links, 1, 0);
+        assert_eq!((links.greet_anew(HELLO_MS - 1), links.greet_anew(HELLO_MS)), (vec![], vec![peer]));
+        links.remove(&peer, ConnectionId::new_unchecked(1));
+        known(&mut links, 2, 2 * HELLO_MS);
+        assert_eq!(links.greet_anew(9 * HELLO_MS), vec![], "it has had its chance");
+        links.get_mut(&peer).unwrap().subscribed = true;
+        assert_eq!(links.greet_anew(2 * GREET_AGAIN_MS), vec![]);
     }
 
     #[test]

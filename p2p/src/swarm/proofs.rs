@@ -81,10 +81,8 @@ impl Mesh {
             tracing::debug!(?news, bytes = data.len(), "news not told");
             return;
         }
-        let topic = news_topic(&self.config.network, news);
-        if let Err(error) = self.swarm.behaviour_mut().gossip.publish(topic, data) {
-            tracing::debug!(?news, %error, "news not told");
-        }
+        // News that nobody hears now will be old when somebody does.
+        self.gossip(news_topic(&self.config.network, news), data);
     }
 
     pub(super) fn on_proofs(&mut self, event: request_response::Event<Result<Bytes, BadRequest>, Bytes>) {

@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::addr::{behind, quic, udp};
+use super::carried::Carried;
 use super::dialer::Dialer;
 use super::links::{Link, Links};
 use super::own::Own;
@@ -61,9 +62,12 @@ pub(super) struct Mesh {
     pub(super) pulls: Pulls,
     pub(super) relays: Relays,
     pub(super) proofs: Proofs,
+    pub(super) carried: Carried,
     pub(super) rng: StdRng,
     /// What a dial that is under way was for.
     dials: HashMap<ConnectionId, Target>,
+    /// Whether this node does not say yet what it is.
+    pub(super) is_silent: bool,
     /// Whether nobody has heard our latest record yet.
     pub(super) unheard: bool,
     pub(super) roster_changed: bool,
@@ -133,7 +137,9 @@ impl Mesh {
             pulls: Pulls::new(unix_ms()),
             relays: Relays::default(),
             proofs: Proofs::new(config.proofs.clone()),
+            carried: Carried::default(),
             dials: HashMap::new(),
+            is_silent: config.wait_for_draft,
             unheard: true,
             roster_changed: false,
             links_changed: false,
@@ -169,6 +175,7 @@ impl Mesh {
                 Ok(()) = self.drafts.changed() => {
                     let draft = self.drafts.borrow_and_update().clone();
                     self.own.change(|facts| facts.draft = draft);
+                    self.is_silent = false;
                     self.soon(Duration::ZERO);
                 }
                 () = tokio::time::sleep_until(self.wake) => {}
@@ -195,6 +202,7 @@ impl Mesh {
         self.announce_if_due(now_ms);
         self.roster_changed |= !self.roster.expire(now_ms).is_empty();
         self.cut_off_the_silent(now_ms);
+        self.greet_again(now_ms);
         self.let_go_of_surplus(now_ms);
         self.dial_who_is_missing(now_ms);
         self.ask_for_tables(now_ms);
@@ -370,6 +378,15 @@ impl Mesh {
         for peer in self.links.silent(now_ms, self.config.patience) {
             self.blame(peer, Fault::Serious, "said nothing");
             self.cut(now_ms, peer);
+        }
+    }
+
+    /// A connection made anew, by which each end says again what it listens to.
+    fn greet_again(&mut self, now_ms: u64) {
+        for peer in self.links.greet_anew(now_ms) {
+            tracing::debug!(%peer, "greeted again: it has not said what it listens to");
+            // An error means that it is not connected; then it is dialed in any case.
+            let _ = self.swarm.disconnect_peer_id(peer);
         }
     }
 

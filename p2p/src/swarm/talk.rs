@@ -6,7 +6,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use libp2p::gossipsub::{self, MessageAcceptance, PublishError};
+use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, PublishError};
 use libp2p::request_response::{self, InboundFailure, OutboundFailure, OutboundRequestId};
 use libp2p::{PeerId, identify};
 use protocol::PeerKey;
@@ -16,7 +16,7 @@ use rand::seq::IteratorRandom;
 use super::pulls::Pull;
 use super::run::{Mesh, unix_ms};
 use crate::admission::Fault;
-use crate::behaviour::{BadRequest, Page, PageRequest, names, protocol_version, record_topic};
+use crate::behaviour::{BadRequest, Page, PageRequest, message_id, names, protocol_version, record_topic};
 use crate::identity::{peer_id_of, peer_key_of};
 use crate::limits::ROSTER_PULL_PAGES;
 use crate::wire::{Refused, Signed, Verified};
@@ -39,6 +39,9 @@ enum Taken {
 impl Mesh {
     /// Sends this node's record when it is due.
     pub(super) fn announce_if_due(&mut self, now_ms: u64) {
+        if self.is_silent {
+            return;
+        }
         let (period, jitter) = (self.period(), self.rng.random());
         let Some(signed) = self.own.renew(now_ms, period, jitter) else {
             self.soon(Duration::from_millis(self.own.due_ms(now_ms).saturating_sub(now_ms).max(1)));
@@ -79,11 +82,22 @@ impl Mesh {
 
     /// Gossips a record; says whether anybody was there to hear it.
     fn publish(&mut self, envelope: Bytes) -> bool {
-        let topic = record_topic(&self.config.network);
-        match self.swarm.behaviour_mut().gossip.publish(topic, envelope) {
-            Ok(_) | Err(PublishError::Duplicate) => true,
+        self.gossip(record_topic(&self.config.network), envelope)
+    }
+
+    /// Says something to everybody, unless it is going round already; says whether anybody hears it.
+    pub(super) fn gossip(&mut self, topic: IdentTopic, data: Bytes) -> bool {
+        let id = message_id(&data);
+        if self.carried.has(&id) {
+            return true;
+        }
+        match self.swarm.behaviour_mut().gossip.publish(topic, data) {
+            Ok(_) | Err(PublishError::Duplicate) => {
+                self.carried.note(id);
+                true
+            }
             Err(error) => {
-                tracing::debug!(%error, "record not sent yet");
+                tracing::debug!(%error, "not said yet");
                 false
             }
         }
@@ -92,6 +106,7 @@ impl Mesh {
     pub(super) fn on_gossip(&mut self, event: gossipsub::Event) {
         match event {
             gossipsub::Event::Message { propagation_source, message_id, message } => {
+                self.carried.note(message_id.clone());
                 if let Some(news) = self.news_on(&message.topic) {
                     return self.on_news(news, propagation_source, message_id, message.data.into());
                 }
