@@ -139,15 +139,11 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
 
     let (door, visitors) = config.chain.is_some().then(p2p::proofs::door).unzip();
     let control = start_control(&config, identity.clone(), door, chain_id).await?;
-    let media = MediaEndpoint::bind(&identity, config.mesh.media, MediaConfig::default())?;
-    let fallback = Fallback::new(control.streams(), &MediaConfig::default())?;
     let (standings, standings_seen) = watch::channel(Arc::default());
     let admitted = Door {
         standings: config.chain.is_some().then_some(standings_seen),
         allow_unstaked: config.mesh.allow_unstaked,
     };
-    let mesh =
-        Arc::new(MeshAdapter::new(control.clone(), media.clone(), fallback.clone(), admitted.clone())?);
     let workers = Arc::new(start_workers(&config).await?);
     let found = workers.probe().await?;
 
@@ -203,6 +199,11 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         }
     }
     let Sides { till, purse, .. } = sides;
+    // Last of all: those who wait for a node that was restarted ask it as soon as this port is open.
+    let media = MediaEndpoint::bind(&identity, config.mesh.media, MediaConfig::default())?;
+    let fallback = Fallback::new(control.streams(), &MediaConfig::default())?;
+    let mesh =
+        Arc::new(MeshAdapter::new(control.clone(), media.clone(), fallback.clone(), admitted.clone())?);
     let transcoder = config.roles.orchestrator.then(|| {
         let group = group("orchestrator", &fatal);
         let worker: SharedWorker = Arc::new(WorkerAdapter::new(&workers));
@@ -486,6 +487,7 @@ async fn start_control(
         external: config.mesh.external.iter().map(|ip| SocketAddr::new(*ip, port)).collect(),
         bootstrap: bootstrap?,
         mdns: config.mesh.mdns,
+        wait_for_draft: true,
         proofs,
         chain_id,
         ..ControlConfig::new(config.mesh.network.clone())

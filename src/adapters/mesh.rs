@@ -81,6 +81,9 @@ impl MeshAdapter {
 
     fn candidate(&self, record: &NodeRecord) -> Option<Candidate> {
         let work = record.work.as_ref().filter(|_| record.peer != self.control.me())?;
+        if self.media.is_gone(record.peer) {
+            return None;
+        }
         let stake = self.door.stake(record.peer);
         if stake.is_none() && !self.door.allow_unstaked {
             return None;
