@@ -404,9 +404,7 @@ impl Core {
 
     fn drop_gone<R: Rng>(&mut self, world: &mut World<'_, R>, seq: u64, out: &mut Vec<Effect>) {
         let Some(job) = self.jobs.get(&seq) else { return };
-        let gone: Vec<AskId> =
-            job.live.iter().filter(|(_, l)| world.now >= l.gone(job.done)).map(|(ask, _)| *ask).collect();
-        for ask in gone {
+        for ask in job.gone(world.now) {
             out.push(Effect::Cancel(ask));
             out.extend(self.on_fault(world, ask, &MeshFault::Unreachable("it fell silent".into())));
         }

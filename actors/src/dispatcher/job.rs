@@ -14,7 +14,7 @@ use super::trace::{Ask, RungTrace, SegmentTrace, TraceOutcome};
 
 /// No segment is hedged sooner: shorter waits are noise.
 const MIN_HEDGE: Duration = Duration::from_millis(150);
-/// Silence after which an orchestrator counts as gone.
+/// Silence after which an orchestrator counts as gone, once somebody else has been asked.
 const GONE: Duration = Duration::from_secs(3);
 /// How long a complete answer may take to send its receipt before that counts as a fault.
 const RECEIPT: Duration = Duration::from_secs(2);
@@ -50,6 +50,8 @@ pub(super) struct LiveAsk {
     pub(super) late: bool,
     /// Somebody else was asked after it, or should be: what it does decides nothing any more, but its work still counts.
     pub(super) relieved: bool,
+    /// When somebody else was asked after it.
+    followed_at: Option<Duration>,
     /// What it was asked for: the rungs that were missing then.
     pub(super) ladder: Arc<Ladder>,
     /// Where each of them belongs in the whole ladder.
@@ -144,7 +146,10 @@ impl Job {
         let rungs: Vec<usize> = (0..self.rungs.len()).filter(|rung| self.rungs[*rung].is_none()).collect();
         let ladder = Arc::new(Ladder(rungs.iter().map(|rung| self.ladder.0[*rung].clone()).collect()));
         self.tried.insert(candidate.peer);
-        self.live.values_mut().for_each(|earlier| earlier.relieved = true);
+        for earlier in self.live.values_mut() {
+            earlier.relieved = true;
+            earlier.followed_at.get_or_insert(now);
+        }
         let live = LiveAsk {
             peer: candidate.peer,
             signer: candidate.receipt_key,
@@ -155,6 +160,7 @@ impl Job {
             silence: habits.silence,
             late: false,
             relieved: false,
+            followed_at: None,
             sent: vec![None; rungs.len()],
             ladder: Arc::clone(&ladder),
             rungs,
@@ -235,9 +241,15 @@ impl Job {
             if !self.done && !live.relieved {
                 at.push(live.due());
             }
-            at.push(live.gone(self.done));
+            at.extend(live.gone(self.done));
         }
         at
+    }
+
+    /// Those whose silence has lasted too long to hope.
+    pub(super) fn gone(&self, now: Duration) -> Vec<AskId> {
+        let gone = |live: &LiveAsk| live.gone(self.done).is_some_and(|at| now >= at);
+        self.live.iter().filter(|(_, live)| gone(live)).map(|(ask, _)| *ask).collect()
     }
 
     fn offer(&self, ladder: Ladder, price: PricePerPixel, deadline: Duration) -> Offer {
@@ -265,9 +277,13 @@ impl Job {
 }
 
 impl LiveAsk {
-    /// When its silence has lasted too long to hope.
-    pub(super) fn gone(&self, only_the_receipt_is_missing: bool) -> Duration {
-        self.last_sign + if only_the_receipt_is_missing { RECEIPT } else { GONE }
+    /// When its silence has lasted too long to hope. The one asked last is waited for while there is nobody else: its machine
+    /// may be busy, and to begin anew with it would take longer.
+    fn gone(&self, only_the_receipt_is_missing: bool) -> Option<Duration> {
+        if only_the_receipt_is_missing {
+            return Some(self.last_sign + RECEIPT);
+        }
+        self.followed_at.map(|at| at.max(self.last_sign) + GONE)
     }
 
     /// When something has to be done about it: its own p95 passes, or it falls silent.

@@ -60,6 +60,12 @@ struct Score {
     /// Faults since the last success, misbehaviour weighted.
     strikes: u32,
     avoided_until: Duration,
+    /// When it last failed or fell silent.
+    #[serde(default)]
+    failed_at: Duration,
+    /// It broke the protocol or cheated, and has done nothing right since.
+    #[serde(default)]
+    misbehaved: bool,
     /// It said so itself; not its fault.
     #[serde(skip)]
     busy_until: Duration,
@@ -116,7 +122,8 @@ impl Scoreboard {
 
     /// Records a suspicious silence: until the next sign of life, or for as long as after a first fault, others are asked.
     pub fn suspected(&mut self, peer: PeerKey, now: Duration) {
-        self.entry(peer, now).suspected_until = now + FIRST_AVOIDANCE;
+        let score = self.entry(peer, now);
+        (score.failed_at, score.suspected_until) = (now, now + FIRST_AVOIDANCE);
     }
 
     /// Records a complete and checked answer that took `took` for a segment of `duration`.
@@ -130,6 +137,7 @@ impl Scoreboard {
         let score = self.entry(peer, now);
         score.successes += 1;
         score.strikes = 0;
+        score.misbehaved = false;
         score.avoided_until = Duration::ZERO;
     }
 
@@ -145,6 +153,8 @@ impl Scoreboard {
     pub fn failed(&mut self, peer: PeerKey, now: Duration, blame: Blame) {
         let score = self.entry(peer, now);
         score.faults += 1;
+        score.failed_at = now;
+        score.misbehaved |= blame == Blame::Misbehaviour;
         score.strikes = score.strikes.saturating_add(if blame == Blame::Misbehaviour { 4 } else { 1 });
         let doubled = FIRST_AVOIDANCE.saturating_mul(1 << (score.strikes - 1).min(16));
         score.avoided_until = now + doubled.min(LONGEST_AVOIDANCE);
@@ -170,6 +180,13 @@ impl Scoreboard {
     pub fn avoided_for(&self, peer: PeerKey, now: Duration) -> Option<Duration> {
         let until = self.peers.get(&peer).map(|s| s.avoided_until.max(s.suspected_until))?;
         (until > now).then(|| until - now)
+    }
+
+    /// How little there is to hope for from one that is avoided, least first: whoever cheated comes last, and of the others
+    /// whoever failed last, because it is the least likely to be back.
+    #[must_use]
+    pub fn despair(&self, peer: PeerKey) -> (bool, Duration) {
+        self.peers.get(&peer).map_or((false, Duration::ZERO), |s| (s.misbehaved, s.failed_at))
     }
 
     /// Whether it said that it is busy.

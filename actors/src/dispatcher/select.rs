@@ -81,8 +81,14 @@ impl Choice<'_> {
         Some(Chosen { candidate: winner.clone(), why })
     }
 
+    /// Where nobody else is left: how long each is avoided for says how often it failed, and not whether it is there now. A
+    /// connection says more, and how long ago it failed.
     fn least_bad(&self, bad: &[&Candidate]) -> Option<Chosen> {
-        let best = bad.iter().min_by_key(|c| self.scores.avoided_for(c.peer, self.now))?;
+        let hope = |c: &&&Candidate| {
+            let (misbehaved, failed_at) = self.scores.despair(c.peer);
+            (misbehaved, c.rtt_ms.is_none(), failed_at)
+        };
+        let best = bad.iter().min_by_key(hope)?;
         let why = format!("{} failed lately, but nobody else can be asked", name(best));
         Some(Chosen { candidate: (*best).clone(), why })
     }
@@ -287,6 +293,27 @@ mod tests {
         scores.failed(PeerKey([0; 32]), SECOND, Blame::Fault);
         assert_eq!(shares(&[candidate(0), candidate(1)], &scores, None), [0, 3000]);
         assert_eq!(shares(&[candidate(0)], &scores, None), [3000]);
+    }
+
+    #[test]
+    fn of_those_that_failed_the_one_that_is_likely_to_be_back_is_asked() {
+        let (mut scores, now) = (Scoreboard::default(), SECOND * 100);
+        let ask = |candidates: &[Candidate], scores: &Scoreboard| {
+            let choice = Choice { candidates, scores, now, duration: SECOND, max_price: None };
+            choice.pick(&mut StdRng::seed_from_u64(1), |_| true).unwrap().candidate.peer.0[0]
+        };
+        // 0 failed often, some seconds ago, and is avoided for long; 1 has died just now, for the first time.
+        for before in [11, 8, 5] {
+            scores.failed(PeerKey([0; 32]), now - SECOND * before, Blame::Fault);
+        }
+        scores.failed(PeerKey([1; 32]), now, Blame::Fault);
+        assert!(scores.avoided_for(PeerKey([0; 32]), now) > scores.avoided_for(PeerKey([1; 32]), now));
+        let mut candidates = [candidate(0), candidate(1)];
+        assert_eq!(ask(&candidates, &scores), 0);
+        candidates[0].rtt_ms = None;
+        assert_eq!(ask(&candidates, &scores), 1, "there is a connection to this one only");
+        scores.failed(PeerKey([1; 32]), now, Blame::Misbehaviour);
+        assert_eq!(ask(&candidates, &scores), 0, "rather one without a connection than a cheat");
     }
 
     #[test]

@@ -18,6 +18,8 @@ enum Habit {
     Works(Duration),
     /// Takes the offer, then says nothing.
     Silent,
+    /// Takes the offer, says nothing, and answers after this time.
+    Stalls(Duration),
     /// Beats, sends this many rungs at that time, and is dead from then on.
     Dies(usize, Duration),
     /// Says busy.
@@ -164,7 +166,7 @@ impl Lab {
         let habit = self.habits[n];
         self.cheating.insert(ask, habit == Habit::Cheats);
         let took = match habit {
-            Habit::Works(took) | Habit::Dies(_, took) => took,
+            Habit::Works(took) | Habit::Stalls(took) | Habit::Dies(_, took) => took,
             Habit::Cheats | Habit::LiesInReceipt => MS * 300,
             Habit::Silent => return self.at(MS, Event::Answer(ask, Answer::Accepted)),
             Habit::Busy => {
@@ -177,7 +179,8 @@ impl Lab {
             }
         };
         self.at(MS, Event::Answer(ask, Answer::Accepted));
-        for beat in 1..(took.as_millis() / BEAT.as_millis()) as u32 {
+        let beats = if let Habit::Stalls(_) = habit { 0 } else { took.as_millis() / BEAT.as_millis() };
+        for beat in 1..beats as u32 {
             self.at(BEAT * beat, Event::Answer(ask, Answer::Beat));
         }
         let renditions: Vec<Rendition> = (0..offer.ladder.0.len())
@@ -278,6 +281,26 @@ fn a_silent_orchestrator_is_hedged_within_half_a_second() {
         assert!(lab.made[0].2 < MS * 1250, "{:?}", lab.made);
         assert_eq!(lab.made[0].1, 4);
     }
+}
+
+#[test]
+fn a_lone_orchestrator_that_stalls_is_waited_for() {
+    let mut lab = Lab::new(&[Habit::Stalls(MS * 4000)]);
+    lab.cut(0);
+    lab.run();
+    assert_eq!(lab.asked.len(), 1, "asked anew, it would begin anew: {:?}", lab.asks);
+    assert_eq!((lab.made[0].1, lab.made[0].2), (4, MS * 4001));
+}
+
+#[test]
+fn one_that_comes_while_the_only_other_one_stalls_is_asked() {
+    let mut lab = Lab::new(&[Habit::Stalls(MS * 7000)]);
+    lab.cut(0);
+    lab.run_until(lab.now + MS * 5000);
+    lab.habits.push(Habit::Works(MS * 500));
+    lab.run();
+    assert_eq!(lab.made[0].1, 4);
+    assert!(lab.made[0].2 < MS * 5700, "{:?}", lab.made);
 }
 
 #[test]
