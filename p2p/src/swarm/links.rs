@@ -14,8 +14,8 @@ use super::{Neighbour, Neighbours};
 
 /// Two connections made within this time were dialed from both ends at once, milliseconds.
 const SIMULTANEOUS_MS: u64 = 2000;
-/// Time for a peer that was dialed to say what it listens to, milliseconds: it does so at once.
-const HELLO_MS: u64 = 1000;
+/// Time for a peer that was dialed to say what it listens to, milliseconds: it does so at once, unless its machine is busy.
+const HELLO_MS: u64 = 2000;
 /// A peer is greeted again at most this often, milliseconds.
 const GREET_AGAIN_MS: u64 = 60_000;
 
