@@ -2,7 +2,8 @@
 //! redemption also needs to know about rounds, deposits and reserves is in [`crate::chain`] and [`crate::reserve`].
 
 use alloy_primitives::{Address, B256, Bytes, U256, eip191_hash_message, keccak256};
-use k256::ecdsa::{RecoveryId, Signature, VerifyingKey};
+use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
+use secp256k1::{Message, SECP256K1};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -129,12 +130,12 @@ pub fn recover(digest: B256, signature: &[u8]) -> Result<Address, BadSignature> 
         return Err(BadSignature::HighS);
     }
     let recovery = match signature[64] {
-        27 => RecoveryId::new(false, false),
-        28 => RecoveryId::new(true, false),
+        27 => RecoveryId::Zero,
+        28 => RecoveryId::One,
         _ => return Err(BadSignature::Unrecoverable),
     };
-    let scalars = Signature::from_slice(&signature[..64]).map_err(|_| BadSignature::Unrecoverable)?;
-    let key = VerifyingKey::recover_from_prehash(digest.as_slice(), &scalars, recovery);
-    let key = key.map_err(|_| BadSignature::Unrecoverable)?.to_encoded_point(false);
-    Ok(Address::from_raw_public_key(&key.as_bytes()[1..]))
+    let unrecoverable = |_| BadSignature::Unrecoverable;
+    let scalars = RecoverableSignature::from_compact(&signature[..64], recovery).map_err(unrecoverable)?;
+    let key = SECP256K1.recover_ecdsa(Message::from_digest(digest.0), &scalars).map_err(unrecoverable)?;
+    Ok(Address::from_raw_public_key(&key.serialize_uncompressed()[1..]))
 }

@@ -4,15 +4,21 @@
 use std::fmt;
 
 use alloy_primitives::{Address, B256, FixedBytes};
-use k256::ecdsa::SigningKey;
+use secp256k1::{Message, SECP256K1, SecretKey};
 
 use super::Ticket;
 
 /// A sender's key. Never shown, not even for debugging.
 #[derive(Clone)]
 pub struct TicketKey {
-    key: SigningKey,
+    key: SecretKey,
     address: Address,
+}
+
+impl Drop for TicketKey {
+    fn drop(&mut self) {
+        self.key.non_secure_erase();
+    }
 }
 
 /// These 32 bytes are no key: zero, or not below the order of the group.
@@ -26,9 +32,9 @@ impl TicketKey {
     /// # Errors
     /// [`BadKey`].
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BadKey> {
-        let key = SigningKey::from_slice(bytes).map_err(|_| BadKey)?;
-        let point = key.verifying_key().to_encoded_point(false);
-        let address = Address::from_raw_public_key(&point.as_bytes()[1..]);
+        let key = SecretKey::from_byte_array(*bytes).map_err(|_| BadKey)?;
+        let point = key.public_key(SECP256K1).serialize_uncompressed();
+        let address = Address::from_raw_public_key(&point[1..]);
         Ok(Self { key, address })
     }
 
@@ -47,13 +53,11 @@ impl TicketKey {
     /// Signs a digest.
     #[must_use]
     pub fn sign_digest(&self, digest: B256) -> FixedBytes<65> {
-        let (signature, recovery) = self
-            .key
-            .sign_prehash_recoverable(digest.as_slice())
-            .expect("a digest of 32 bytes is always long enough");
+        let signature = SECP256K1.sign_ecdsa_recoverable(Message::from_digest(digest.0), &self.key);
+        let (recovery, scalars) = signature.serialize_compact();
         let mut out = [0; 65];
-        out[..64].copy_from_slice(&signature.to_bytes());
-        out[64] = 27 + u8::from(recovery.is_y_odd());
+        out[..64].copy_from_slice(&scalars);
+        out[64] = 27 + (i32::from(recovery) & 1) as u8;
         FixedBytes(out)
     }
 }
