@@ -8,6 +8,8 @@ use protocol::payments::Entry;
 use crate::store::Ledger;
 use crate::writer::CommitError;
 
+pub mod load;
+
 /// What was measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measured {

@@ -2,6 +2,7 @@
 //!
 //! In flows one entry at a time, out flows what changed, so that it can be taken back while the disk has not answered. An entry
 //! that does not fit what came before it is refused with the reason: the books are the last guard against money out of nothing.
+//! What can matter no more is added to sums, so that books stay as small as what is going on.
 
 use std::collections::BTreeMap;
 
@@ -13,9 +14,11 @@ use protocol::{Hash, PricePerPixel, StreamId, Wei};
 use serde::{Deserialize, Serialize};
 
 mod apply;
+mod past;
 
 pub use self::apply::Misfit;
 pub(crate) use self::apply::{Undo, apply};
+pub use self::past::Sums;
 
 /// One account between two nodes, as its entries left it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,8 @@ pub struct Account {
     pub price: PricePerPixel,
     /// Number of the entry that opened it.
     pub opened_seq: u64,
+    /// Number of the last entry that changed it.
+    pub last_seq: u64,
     /// When it was opened, Unix milliseconds.
     pub opened_ms: u64,
     /// When it was closed, Unix milliseconds.
@@ -134,8 +139,13 @@ pub struct Amount(pub BTreeMap<u64, Credit>);
 impl Amount {
     /// With one more credit; none where it no longer fits.
     pub(crate) fn add(&mut self, price: PricePerPixel, credit: Credit) -> Option<()> {
+        self.add_at(price.pixels, credit)
+    }
+
+    /// With one more credit at prices for so many pixels.
+    pub(crate) fn add_at(&mut self, pixels: u64, credit: Credit) -> Option<()> {
         if credit != Credit::ZERO {
-            let sum = self.0.entry(price.pixels).or_default();
+            let sum = self.0.entry(pixels).or_default();
             sum.0 = sum.0.checked_add(credit.0)?;
         }
         Some(())
@@ -190,7 +200,9 @@ pub(crate) enum Key {
     Account(Side, SessionId),
     Nonces(Side, B256),
     Won(B256),
-    /// Days since 1970-01-01, UTC.
+    /// Accounts of one sender for one stream that can matter no more.
+    Past(Side, Address, Option<StreamId>),
+    /// Days since 1970-01-01, UTC. The last in the order.
     Day(u64, Side),
 }
 
@@ -201,6 +213,7 @@ pub(crate) enum Value {
     Account(Box<Account>),
     Nonces(Nonces),
     Won(Box<Won>),
+    Past(Box<Sums>),
     Day(Box<Totals>),
 }
 
@@ -212,40 +225,43 @@ pub(crate) struct Books {
     pub(crate) entries: u64,
 }
 
+/// A piece of a balance is about this long, bytes: well below what a frame takes.
+const PART: usize = 256 << 10;
+
 impl Books {
-    /// Books as an index held them; none when something in it is not understood.
-    pub(crate) fn load(pairs: &[(Vec<u8>, Vec<u8>)], entries: u64) -> Option<Self> {
-        let pair = |(key, value): &(Vec<u8>, Vec<u8>)| {
-            Some((serde_json::from_slice(key).ok()?, serde_json::from_slice(value).ok()?))
-        };
-        Some(Self { all: pairs.iter().map(pair).collect::<Option<_>>()?, entries })
-    }
-
-    /// A value as the index keeps it.
-    pub(crate) fn change(&self, key: &Key) -> (Vec<u8>, Option<Vec<u8>>) {
-        let text = |error: serde_json::Error| unreachable!("books have a text form: {error}");
-        let value = self.all.get(key).map(|value| serde_json::to_vec(value).unwrap_or_else(text));
-        (serde_json::to_vec(key).unwrap_or_else(text), value)
-    }
-
-    /// Forgets the nonces that no ticket can use any more, and says which they are.
-    pub(crate) fn forget_before(&mut self, l1_block: u64) -> Vec<Key> {
-        let expired = |(key, value): (&Key, &Value)| match value {
-            Value::Nonces(nonces) if nonces.expiration_block < l1_block => Some(key.clone()),
-            _ => None,
-        };
-        let gone: Vec<Key> = self.all.iter().filter_map(expired).collect();
-        for key in &gone {
-            self.all.remove(key);
+    /// Books from the parts of a balance; none when something in it is not understood.
+    pub(crate) fn load(parts: &[Vec<u8>], entries: u64) -> Option<Self> {
+        let mut all = BTreeMap::new();
+        for part in parts {
+            let pairs: Vec<(Key, Value)> = serde_json::from_slice(part).ok()?;
+            all.extend(pairs);
         }
-        gone
+        Some(Self { all, entries })
+    }
+
+    /// All of it in parts, to be carried forward.
+    pub(crate) fn balance(&self) -> Vec<Vec<u8>> {
+        let (mut parts, mut part) = (Vec::new(), vec![b'[']);
+        for pair in &self.all {
+            if part.len() > PART {
+                part.push(b']');
+                parts.push(std::mem::replace(&mut part, vec![b'[']));
+            }
+            if part.len() > 1 {
+                part.push(b',');
+            }
+            serde_json::to_writer(&mut part, &pair).expect("books have a text form");
+        }
+        part.push(b']');
+        parts.push(part);
+        parts
     }
 
     pub(crate) fn accounts(&self) -> impl Iterator<Item = &Account> {
         let from = Key::Account(Side::Sender, SessionId([0; 16]));
         self.all.range(from..).map_while(|(_, value)| match value {
             Value::Account(account) => Some(account.as_ref()),
-            Value::Secret(_) | Value::Nonces(_) | Value::Won(_) | Value::Day(_) => None,
+            Value::Secret(_) | Value::Nonces(_) | Value::Won(_) | Value::Past(_) | Value::Day(_) => None,
         })
     }
 
@@ -260,7 +276,7 @@ impl Books {
     pub(crate) fn won(&self) -> impl Iterator<Item = &Won> {
         self.all.range(Key::Won(B256::ZERO)..).map_while(|(_, value)| match value {
             Value::Won(won) => Some(won.as_ref()),
-            Value::Secret(_) | Value::Account(_) | Value::Nonces(_) | Value::Day(_) => None,
+            Value::Secret(_) | Value::Account(_) | Value::Nonces(_) | Value::Past(_) | Value::Day(_) => None,
         })
     }
 

@@ -75,7 +75,7 @@ pub fn export(dir: &Path, format: Format, out: &mut dyn Write) -> Result<u64, Ex
     if format == Format::Csv {
         writeln!(out, "{HEAD}")?;
     }
-    crate::store::read(dir, 0, u64::MAX, |seq, entry| {
+    crate::store::read(dir, u64::MAX, |seq, entry| {
         if written.is_ok() {
             let row = row(seq, entry, &mut terms);
             written = match format {
@@ -165,10 +165,7 @@ fn row(seq: u64, entry: &Entry, accounts: &mut Accounts) -> Row {
                 .money_out(work.cost)
         }
         Entry::Statement { statement, at_ms } => {
-            let ours = match statement.statement.side {
-                Side::Sender => Side::Recipient,
-                Side::Recipient => Side::Sender,
-            };
+            let ours = statement.statement.side.other();
             Row { kind: "statement", at_ms: Some(*at_ms), ..row }.of(
                 ours,
                 statement.statement.session,

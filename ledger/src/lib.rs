@@ -2,13 +2,14 @@
 //!
 //! [`journal`] is an append-only file of framed entries that gives back a prefix of what was written, whatever happened to the
 //! machine. [`Ledger`] keeps the money of a node on it: tickets, work, winners and redemptions, committed in groups, summed in
-//! books, indexed so that a million entries open at once, and proven to add up by [`reconcile`]. Knows no network and no chain.
+//! books, carried forward so that a million entries open at once, and proven to add up by [`reconcile`]. Knows no network and no
+//! chain.
 
 pub mod bench;
 pub mod books;
 pub mod export;
-mod index;
 pub mod journal;
+mod recall;
 pub mod reconcile;
 mod record;
 mod segments;
@@ -17,5 +18,5 @@ mod writer;
 
 pub use self::record::RecordError;
 pub use self::segments::{SEGMENT, SegmentsError};
-pub use self::store::{IndexState, Ledger, OpenError, Opened, Sums, read};
+pub use self::store::{Ledger, OpenError, Opened, read};
 pub use self::writer::{CommitError, Committed, Config, GROUP_EVERY};

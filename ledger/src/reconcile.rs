@@ -11,7 +11,7 @@ use protocol::{PricePerPixel, Wei};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::books::{Amount, Balance, Books, Misfit, Undo, Value, apply};
+use crate::books::{Amount, Balance, Books, Key, Misfit, Undo, Value, apply};
 use crate::segments::SegmentsError;
 use crate::store::Ledger;
 
@@ -91,14 +91,15 @@ impl Ledger {
     /// # Errors
     /// [`Unreconciled`] with the first thing that does not.
     pub fn reconcile(&self) -> Result<Reconciled, Unreconciled> {
-        let running = self.snapshot();
+        let running = self.books().clone();
         let mut again = Again::default();
-        crate::store::read(self.dir(), 0, running.entries, |seq, entry| again.take(seq, entry))?;
+        crate::store::read(self.dir(), running.entries, |seq, entry| again.take(seq, entry))?;
         if let Some(failed) = again.failed {
             return Err(failed);
         }
+        again.forget_as(&running);
         again.compare(&running)?;
-        again.finish(&running)
+        again.finish()
     }
 }
 
@@ -106,7 +107,7 @@ impl Ledger {
 #[derive(Default)]
 struct Again {
     books: Books,
-    changed: BTreeMap<crate::books::Key, u64>,
+    changed: BTreeMap<Key, u64>,
     prices: BTreeMap<(Side, SessionId), PricePerPixel>,
     sums: Reconciled,
     failed: Option<Unreconciled>,
@@ -118,7 +119,7 @@ impl Again {
             return;
         }
         let mut undo = Undo::new();
-        if let Err(why) = apply(&mut self.books, &mut undo, entry) {
+        if let Err(why) = apply(&mut self.books, Some(&mut undo), entry) {
             self.failed = Some(Unreconciled::Entry { seq, why });
             return;
         }
@@ -158,12 +159,25 @@ impl Again {
         Some(())
     }
 
-    /// Every value of the running ledger, against what the entries make of it. Nonces that it forgot are not missed.
+    /// Accounts that the running ledger has only as a sum are summed here too.
+    fn forget_as(&mut self, running: &Books) {
+        let accounts = self.books.accounts().filter(|account| account.closed_ms.is_some());
+        let keys = accounts.map(|account| Key::Account(account.side, account.session));
+        let summed: Vec<Key> = keys.filter(|key| !running.all.contains_key(key)).collect();
+        summed.iter().for_each(|key| self.books.sum_up(key));
+    }
+
+    /// Every value of the running ledger, against what the entries make of it. Nonces and settled winners that it forgot are not
+    /// missed.
     fn compare(&self, running: &Books) -> Result<(), Unreconciled> {
         for key in self.books.all.keys().chain(running.all.keys()) {
             let (ours, theirs) = (self.books.all.get(key), running.all.get(key));
-            let forgotten = theirs.is_none() && matches!(ours, Some(Value::Nonces(_)));
-            if ours != theirs && !forgotten {
+            let forgettable = match ours {
+                Some(Value::Nonces(_)) => true,
+                Some(Value::Won(won)) => !won.is_open(),
+                _ => false,
+            };
+            if ours != theirs && !(theirs.is_none() && forgettable) {
                 return Err(Unreconciled::Value {
                     key: format!("{key:?}"),
                     on_disk: format!("{ours:?}"),
@@ -175,10 +189,11 @@ impl Again {
         Ok(())
     }
 
-    fn finish(mut self, running: &Books) -> Result<Reconciled, Unreconciled> {
-        let overflow = || Unreconciled::Overflow(running.entries);
-        self.sums.entries = running.entries;
-        for account in running.accounts() {
+    fn finish(mut self) -> Result<Reconciled, Unreconciled> {
+        let entries = self.books.entries;
+        let overflow = || Unreconciled::Overflow(entries);
+        self.sums.entries = entries;
+        for account in self.books.accounts() {
             self.sums.accounts += 1;
             let added = match account.balance() {
                 Balance::Left(credit) => self.sums.left.add(account.price, credit),
@@ -186,7 +201,13 @@ impl Again {
             };
             added.ok_or_else(overflow)?;
         }
-        for won in running.won() {
+        for (_, past) in self.books.past() {
+            self.sums.accounts += past.accounts;
+            let Reconciled { left, owed, .. } = &mut self.sums;
+            let added = left.merge(&past.left).and_then(|()| owed.merge(&past.owed));
+            added.ok_or_else(overflow)?;
+        }
+        for won in self.books.won() {
             if let Some(Redemption::Redeemed { from_deposit, from_reserve, gas, .. }) = &won.step {
                 let add = |sum: Wei, more: U256| sum.0.checked_add(more).map(Wei).ok_or_else(overflow);
                 self.sums.redeemed = add(add(self.sums.redeemed, from_deposit.0)?, from_reserve.0)?;

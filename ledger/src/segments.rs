@@ -1,20 +1,31 @@
 //! The journal of a ledger in files of bounded size, each named by the number of its first entry.
 //!
-//! Only the last file is written; the earlier ones are whole by construction, are kept for audits, and anything missing in or
-//! between them is an error that names the file. Knows records, not what their entries mean.
+//! Each file begins with what all entries before it came to, so a start reads the last file only, whatever became of the program
+//! before. Only the last file is written; the earlier ones are whole by construction, are kept for audits, and anything missing
+//! in or between them is an error that names the file. Knows records, not what their entries mean.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use protocol::payments::Entry;
 use thiserror::Error;
+use tracing::warn;
 
 use crate::journal::{Journal, JournalError, Torn};
-use crate::record::{Record, RecordError, number};
+use crate::record::{Part, RecordError, number};
 
-/// Size at which the next file is begun, bytes. All of the last file is read at each start: this is some 20 ms of work.
-pub const SEGMENT: u64 = 16 << 20;
+mod files;
+
+pub(crate) use self::files::{Reader, read};
+use self::files::{fold, list, path};
+
+/// Bytes of entries after which the next file is begun. So many are read again at a start: some 50 ms of work.
+pub const SEGMENT: u64 = 4 << 20;
+/// A file holds at least this many times what its balance takes, so that balances are a small part of what is written.
+const BALANCES: u64 = 4;
+/// A balance is flushed in pieces of this size, bytes: below what a journal takes between two commits.
+const PIECE: u64 = 4 << 20;
 
 /// Why the files of a ledger cannot be read or written.
 #[derive(Debug, Error)]
@@ -55,8 +66,8 @@ pub enum SegmentsError {
     },
     /// Committed entries are gone from the end.
     #[error(
-        "the ledger in {dir} ends before entry {end}, and its index has seen {seen} entries: the disk lost what it had \
-         promised; restore the journal from a backup, or move the folder `index` away to go on without them"
+        "the ledger in {dir} ends before entry {end}, and its file `promised` says that {promised} were on disk: the disk lost \
+         them; restore the journal from a backup, or move that file away to go on without them"
     )]
     Shorter {
         /// Where.
@@ -64,7 +75,7 @@ pub enum SegmentsError {
         /// Entries that are there.
         end: u64,
         /// Entries that were there.
-        seen: u64,
+        promised: u64,
     },
     /// Somebody else has it.
     #[error("the ledger in {0} is in use by another process: stop that one first")]
@@ -86,161 +97,129 @@ pub enum SegmentsError {
 pub(crate) struct Segments {
     dir: PathBuf,
     last: Journal,
+    /// Number of the last file's first entry.
+    first: u64,
     /// Number of the next entry.
     next: u64,
+    /// Entries that are on disk for good.
+    committed: u64,
+    /// Bytes of entries since the last balance.
+    since: u64,
+    /// Bytes after which the next balance is due.
     limit: u64,
+    least: u64,
+    promised: Promised,
     _lock: File,
 }
 
-/// Takes entries with the number of the first; they may be unread when they are before what is asked for.
-type Each<'a> = dyn FnMut(u64, Vec<Entry>) -> Result<(), SegmentsError> + 'a;
-
 impl Segments {
-    /// Opens or creates the files in a folder, and gives `each` all commits that hold entries from number `from` on.
+    /// Opens or creates the files in a folder, and gives the reader the newest balance and all entries after it. Files of which
+    /// anything that was promised is gone are left as they are.
     pub(crate) fn open(
         Held { dir, lock }: Held<'_>,
-        from: u64,
         limit: u64,
-        each: &mut Each<'_>,
+        reader: &mut dyn Reader,
     ) -> Result<(Self, Option<Torn>), SegmentsError> {
-        let mut files = list(dir)?;
-        let last = files.pop().unwrap_or_else(|| (0, path(dir, 0)));
-        let mut cursor = Cursor { from, next: start(&files, &last, from)?, each };
-        for (at, (first, file)) in files.iter().enumerate() {
-            let after = files.get(at + 1).map_or(last.0, |next| next.0);
-            if after > from {
-                cursor.whole(*first, file)?;
-            }
+        let files = list(dir)?;
+        let (next, since) = fold(&files, reader)?;
+        let promised = Promised::open(dir)?;
+        if next < promised.count {
+            return Err(SegmentsError::Shorter { dir: dir.to_owned(), end: next, promised: promised.count });
         }
-        cursor.begins(last.0, &last.1)?;
-        // Looked at before a torn tail is cut, so that a disk that lost promised entries is left as it is.
-        if last.1.exists() {
-            cursor.file(&last.1)?;
-        }
-        let next = cursor.next;
-        if next < from {
-            return Err(SegmentsError::Shorter { dir: dir.to_owned(), end: next, seen: from });
-        }
-        let (journal, opened) = Journal::open(&last.1, |_| ())?;
-        Ok((Self { dir: dir.to_owned(), last: journal, next, limit, _lock: lock }, opened.cut))
+        let (first, last) = files.into_iter().next_back().unwrap_or_else(|| (0, path(dir, 0)));
+        let (last, opened) = Journal::open(&last, |_| ())?;
+        let dir = dir.to_owned();
+        let (committed, least) = (next, limit);
+        let segments = Self { dir, last, first, next, committed, since, limit, least, promised, _lock: lock };
+        Ok((segments, opened.cut))
     }
 
-    /// Begins a new file when the last is full. The old one is whole and stays.
-    pub(crate) fn rotate(&mut self) -> Result<(), SegmentsError> {
-        if self.last.committed() < self.limit {
+    /// Whether a balance is to be carried forward.
+    pub(crate) const fn is_due(&self) -> bool {
+        self.since >= self.limit
+    }
+
+    /// Begins a new file with what all entries so far came to. The old one is whole and stays. A balance for which there is no
+    /// room is due again.
+    pub(crate) fn carry(&mut self, balance: &[Vec<u8>]) -> Result<(), SegmentsError> {
+        if self.first != self.next {
+            let (journal, _) = Journal::open(&path(&self.dir, self.next), |_| ())?;
+            (self.last, self.first) = (journal, self.next);
+        }
+        if let Err(why) = self.write_balance(balance) {
+            warn!(target: "ledger::event::not_carried", %why);
             return Ok(());
         }
-        let (journal, _) = Journal::open(&path(&self.dir, self.next), |_| ())?;
-        self.last = journal;
+        let bytes: usize = balance.iter().map(Vec::len).sum();
+        self.limit = self.least.max(bytes as u64 * BALANCES);
+        self.since = 0;
         Ok(())
+    }
+
+    fn write_balance(&mut self, balance: &[Vec<u8>]) -> Result<(), JournalError> {
+        let of = u32::try_from(balance.len()).unwrap_or(u32::MAX);
+        let mut waiting = 0;
+        for (at, body) in (0..of).zip(balance) {
+            let part = Part { entries: self.next, at, of, body }.encode();
+            waiting += part.len() as u64;
+            self.last.append(&part)?;
+            if waiting > PIECE {
+                self.last.commit()?;
+                waiting = 0;
+            }
+        }
+        self.last.commit()
     }
 
     /// Adds a commit of `count` entries to the group.
     pub(crate) fn append(&mut self, record: &mut [u8], count: u64) -> Result<(), SegmentsError> {
         number(record, self.next);
-        self.last.append(record)?;
+        self.last.append(record).inspect_err(|_| self.next = self.committed)?;
         self.next += count;
         Ok(())
     }
 
     /// Makes the group durable. After an error its numbers are free again.
-    pub(crate) fn commit(&mut self, group: u64) -> Result<(), SegmentsError> {
-        self.last.commit().map_err(|error| {
-            self.next -= group;
-            error.into()
-        })
-    }
-}
-
-/// Gives all commits with entries from number `from` on, while somebody else may be writing; says the number that comes next.
-pub(crate) fn read(dir: &Path, from: u64, each: &mut Each<'_>) -> Result<u64, SegmentsError> {
-    let mut files = list(dir)?;
-    let Some(last) = files.pop() else { return Ok(0) };
-    let mut cursor = Cursor { from, next: start(&files, &last, from)?, each };
-    for (at, (first, file)) in files.iter().enumerate() {
-        let after = files.get(at + 1).map_or(last.0, |next| next.0);
-        if after > from {
-            cursor.whole(*first, file)?;
-        }
-    }
-    cursor.begins(last.0, &last.1)?;
-    cursor.file(&last.1)?;
-    Ok(cursor.next)
-}
-
-struct Cursor<'a, 'b> {
-    from: u64,
-    next: u64,
-    each: &'a mut Each<'b>,
-}
-
-impl Cursor<'_, '_> {
-    fn begins(&self, first: u64, file: &Path) -> Result<(), SegmentsError> {
-        if first == self.next {
-            return Ok(());
-        }
-        Err(SegmentsError::Gap { path: file.to_owned(), expected: self.next, found: first })
-    }
-
-    /// A file with a successor: nothing of it may be missing.
-    fn whole(&mut self, first: u64, file: &Path) -> Result<(), SegmentsError> {
-        self.begins(first, file)?;
-        match self.file(file)? {
-            None => Ok(()),
-            Some(torn) => Err(SegmentsError::Damaged { path: file.to_owned(), torn }),
-        }
-    }
-
-    fn file(&mut self, file: &Path) -> Result<Option<Torn>, SegmentsError> {
-        let mut result = Ok(());
-        let opened = Journal::read(file, |bytes| {
-            if result.is_ok() {
-                result = self.take(file, bytes);
-            }
-        })?;
-        result.map(|()| opened.cut)
-    }
-
-    fn take(&mut self, file: &Path, bytes: &[u8]) -> Result<(), SegmentsError> {
-        let unread = |why| SegmentsError::Record { seq: self.next, path: file.to_owned(), why };
-        let record = Record::parse(bytes).map_err(unread)?;
-        self.begins(record.first, file)?;
-        let after = self.next + u64::from(record.count);
-        if after > self.from {
-            let entries = record.entries().map_err(unread)?;
-            (self.each)(self.next, entries)?;
-        }
-        self.next = after;
+    pub(crate) fn commit(&mut self) -> Result<(), SegmentsError> {
+        self.promised.mark(self.committed);
+        let before = self.last.committed();
+        self.last.commit().inspect_err(|_| self.next = self.committed)?;
+        self.since += self.last.committed() - before;
+        self.committed = self.next;
         Ok(())
     }
 }
 
-/// Where reading begins: at the last file that begins at or before `from`.
-fn start(files: &[(u64, PathBuf)], last: &(u64, PathBuf), from: u64) -> Result<u64, SegmentsError> {
-    let first = files.iter().chain([last]).map(|file| file.0).take_while(|first| *first <= from).last();
-    first.ok_or_else(|| {
-        let (found, path) = files.first().unwrap_or(last).clone();
-        SegmentsError::Gap { path, expected: from, found }
-    })
+impl Drop for Segments {
+    fn drop(&mut self) {
+        self.promised.mark(self.committed);
+    }
 }
 
-fn path(dir: &Path, first: u64) -> PathBuf {
-    dir.join(format!("{first:020}.journal"))
+/// How many entries were on disk for good, in a file of its own: what a journal lost from its end shows only so. It follows one
+/// group behind, is never waited for, and losing it loses nothing but that.
+#[derive(Debug)]
+struct Promised {
+    file: File,
+    count: u64,
 }
 
-/// All files in order.
-fn list(dir: &Path) -> Result<Vec<(u64, PathBuf)>, SegmentsError> {
-    let io = |why| SegmentsError::Io { what: "look into", path: dir.to_owned(), why };
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|n| n.strip_suffix(".journal"));
-        if let Some(first) = name.filter(|name| name.len() == 20).and_then(|name| name.parse().ok()) {
-            files.push((first, path));
+impl Promised {
+    fn open(dir: &Path) -> Result<Self, SegmentsError> {
+        let path = dir.join("promised");
+        let io = |what, why| SegmentsError::Io { what, path: path.clone(), why };
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        let file = file.map_err(|why| io("open", why))?;
+        let text = fs::read_to_string(&path).map_err(|why| io("read", why))?;
+        let count = text.trim().parse().unwrap_or(0);
+        Ok(Self { file, count })
+    }
+
+    fn mark(&mut self, count: u64) {
+        if count > self.count && self.file.write_all_at(format!("{count:020}\n").as_bytes(), 0).is_ok() {
+            self.count = count;
         }
     }
-    files.sort_unstable();
-    Ok(files)
 }
 
 /// A folder that no other process writes.

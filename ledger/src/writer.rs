@@ -1,9 +1,8 @@
 //! The one thread that writes: takes commits, groups them, asks the disk once for all of them, then answers.
 //!
 //! Books are changed before the disk is asked and put back when it refuses, all under their lock, so that whoever reads them
-//! sees only what is on disk. The index is told now and then on a thread of its own; nothing waits for it.
+//! sees only what is on disk.
 
-use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,12 +16,11 @@ use futures::channel::oneshot;
 use futures::executor::block_on;
 use protocol::payments::Entry;
 use thiserror::Error;
-use tracing::{error, warn};
+use tracing::error;
 
-use crate::books::{Books, Key, Misfit, Undo, apply};
-use crate::index::{Change, Index};
+use crate::books::{Books, Misfit, Undo, apply};
 use crate::record::{RecordError, encode};
-use crate::segments::{SEGMENT, Segments};
+use crate::segments::{SEGMENT, Segments, SegmentsError};
 
 /// The disk is asked at most once in this time while there is load; a commit after a pause is written at once.
 pub const GROUP_EVERY: Duration = Duration::from_millis(5);
@@ -40,15 +38,13 @@ const WAITING_BYTES: usize = 64 << 20;
 pub struct Config {
     /// See [`GROUP_EVERY`].
     pub group_every: Duration,
-    /// Size at which a new file is begun, bytes.
+    /// See [`SEGMENT`].
     pub segment: u64,
-    /// Entries after which the index is told. At most so many, and those of one more file, are read again at a start.
-    pub checkpoint: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { group_every: GROUP_EVERY, segment: SEGMENT, checkpoint: 8192 }
+        Self { group_every: GROUP_EVERY, segment: SEGMENT }
     }
 }
 
@@ -104,12 +100,24 @@ enum Request {
     Commit(Commit),
     /// Hashes that expired before this L1 block are forgotten.
     Forget(u64),
+    /// Everything before it is on disk or refused when this is answered.
+    Settle(oneshot::Sender<Result<(), CommitError>>),
 }
 
 struct Commit {
     entries: Vec<Entry>,
     record: Vec<u8>,
     answer: oneshot::Sender<Result<(), CommitError>>,
+}
+
+/// What is done with one flush of the disk.
+#[derive(Default)]
+struct Group {
+    commits: Vec<Commit>,
+    /// Of the commits' records.
+    bytes: usize,
+    /// Told when the commits are.
+    settled: Vec<oneshot::Sender<Result<(), CommitError>>>,
 }
 
 /// Books that the writer changes and others read.
@@ -134,25 +142,11 @@ impl std::fmt::Debug for Request {
 }
 
 impl Writer {
-    /// Starts it. `dirty` is what the index, at entry `indexed`, has not yet seen.
-    pub(crate) fn start(
-        segments: Segments,
-        index: Option<Index>,
-        books: SharedBooks,
-        (dirty, indexed): (BTreeSet<Key>, u64),
-        config: Config,
-    ) -> std::io::Result<Self> {
+    /// Starts it.
+    pub(crate) fn start(segments: Segments, books: SharedBooks, config: Config) -> std::io::Result<Self> {
         let (requests, inbox) = sync_channel(WAITING);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let mut thread = Thread {
-            segments,
-            indexer: index.map(Indexer::start).transpose()?,
-            books,
-            dirty,
-            indexed,
-            waiting: Arc::clone(&waiting),
-            config,
-        };
+        let mut thread = Thread { segments, books, waiting: Arc::clone(&waiting), config };
         let spawned = thread::Builder::new().name("ledger".to_owned()).spawn(move || thread.run(&inbox));
         Ok(Self { requests: Some(requests), waiting, thread: Some(spawned?) })
     }
@@ -191,6 +185,18 @@ impl Writer {
         Err(why)
     }
 
+    /// Resolves when every commit so far is on disk or refused.
+    pub(crate) fn settled(&self) -> Committed {
+        let (answer, committed) = oneshot::channel();
+        if let Some(requests) = &self.requests
+            && let Err(TrySendError::Full(Request::Settle(answer))) =
+                requests.try_send(Request::Settle(answer))
+        {
+            let _ = answer.send(Err(CommitError::Busy));
+        }
+        Committed(committed)
+    }
+
     /// Forgets nonces of hashes that no ticket can use any more. Says nothing when there is no room: it is asked again.
     pub(crate) fn forget_before(&self, l1_block: u64) {
         if let Some(requests) = &self.requests {
@@ -210,11 +216,7 @@ impl Drop for Writer {
 
 struct Thread {
     segments: Segments,
-    indexer: Option<Indexer>,
     books: SharedBooks,
-    dirty: BTreeSet<Key>,
-    /// Entries that the index was told of.
-    indexed: u64,
     waiting: Arc<AtomicUsize>,
     config: Config,
 }
@@ -223,61 +225,54 @@ impl Thread {
     fn run(&mut self, inbox: &Receiver<Request>) {
         let mut last = Instant::now().checked_sub(self.config.group_every).unwrap_or_else(Instant::now);
         while let Ok(first) = inbox.recv() {
-            let mut group = Vec::new();
-            let mut bytes = self.take(first, &mut group);
+            let mut group = Group::default();
+            self.take(first, &mut group);
             let until = last + self.config.group_every;
-            while group.len() < GROUP_COMMITS && bytes < GROUP_BYTES {
+            while group.commits.len() < GROUP_COMMITS && group.bytes < GROUP_BYTES {
                 match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                    Ok(request) => bytes += self.take(request, &mut group),
+                    Ok(request) => self.take(request, &mut group),
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
                 }
             }
             last = Instant::now();
-            if !group.is_empty() {
-                if let Err(why) = self.write(group) {
-                    self.refuse_waiting(inbox, &why);
+            if !group.commits.is_empty() {
+                if let Err(why) = self.write(std::mem::take(&mut group.commits)) {
+                    self.refuse_waiting(inbox, &mut group, &why);
                 }
-                self.checkpoint(self.config.checkpoint);
             }
-            self.waiting.fetch_sub(bytes, Ordering::Relaxed);
-        }
-        if let Some(indexer) = self.indexer.take() {
-            let rest = self.changes();
-            indexer.end(rest);
+            self.waiting.fetch_sub(group.bytes, Ordering::Relaxed);
+            for settled in group.settled {
+                let _ = settled.send(Ok(()));
+            }
         }
     }
 
-    /// Bytes that it adds to the group.
-    fn take(&mut self, request: Request, group: &mut Vec<Commit>) -> usize {
+    fn take(&mut self, request: Request, group: &mut Group) {
         match request {
             Request::Commit(commit) => {
-                group.push(commit);
-                group.last().map_or(0, |commit| commit.record.len())
+                group.bytes += commit.record.len();
+                group.commits.push(commit);
             }
-            Request::Forget(block) => {
-                self.forget(block);
-                0
-            }
+            Request::Forget(block) => lock(&self.books).forget_before(block),
+            Request::Settle(answer) => group.settled.push(answer),
         }
     }
 
     /// What waits was made in the belief that what the disk did not take would be there.
-    fn refuse_waiting(&mut self, inbox: &Receiver<Request>, why: &CommitError) {
-        let (mut group, mut bytes) = (Vec::new(), 0);
+    fn refuse_waiting(&mut self, inbox: &Receiver<Request>, group: &mut Group, why: &CommitError) {
         while let Ok(request) = inbox.try_recv() {
-            bytes += self.take(request, &mut group);
-            for commit in group.drain(..) {
+            self.take(request, group);
+            for commit in group.commits.drain(..) {
                 let _ = commit.answer.send(Err(why.clone()));
             }
         }
-        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn write(&mut self, group: Vec<Commit>) -> Result<(), CommitError> {
         let books = Arc::clone(&self.books);
         let mut books = lock(&books);
-        let (mut undos, mut done, mut total) = (Vec::new(), Vec::new(), 0);
-        let mut failed = self.segments.rotate().err();
+        let (mut undos, mut done) = (Vec::new(), Vec::new());
+        let mut failed = self.carry(&mut books).err();
         for mut commit in group {
             let count = commit.entries.len() as u64;
             let added = match &failed {
@@ -290,28 +285,24 @@ impl Thread {
                     failed = self.segments.append(&mut commit.record, count).err();
                     undos.push((undo, count));
                     done.push(commit.answer);
-                    total += if failed.is_none() { count } else { 0 };
                 }
             }
         }
         let result = match failed {
             Some(why) => Err(why),
-            None => self.segments.commit(total),
+            None => self.segments.commit(),
         };
-        match result {
-            Ok(()) => self.dirty.extend(undos.into_iter().flat_map(|(undo, _)| undo.into_keys())),
-            Err(why) => {
-                error!(target: "ledger::event::refused", commits = done.len(), %why);
-                for (undo, count) in undos.into_iter().rev() {
-                    books.undo(undo, count);
-                }
-                drop(books);
-                let why = CommitError::Disk(why.to_string());
-                for answer in done {
-                    let _ = answer.send(Err(why.clone()));
-                }
-                return Err(why);
+        if let Err(why) = result {
+            error!(target: "ledger::event::refused", commits = done.len(), %why);
+            for (undo, count) in undos.into_iter().rev() {
+                books.undo(undo, count);
             }
+            drop(books);
+            let why = CommitError::Disk(why.to_string());
+            for answer in done {
+                let _ = answer.send(Err(why.clone()));
+            }
+            return Err(why);
         }
         drop(books);
         for answer in done {
@@ -320,36 +311,13 @@ impl Thread {
         Ok(())
     }
 
-    fn forget(&mut self, l1_block: u64) {
-        let gone = lock(&self.books).forget_before(l1_block);
-        self.dirty.extend(gone);
-    }
-
-    /// Tells the index when `every` entries came since it was told, unless it is still busy with the last time.
-    fn checkpoint(&mut self, every: u64) {
-        let entries = lock(&self.books).entries;
-        if entries.saturating_sub(self.indexed) < every {
-            return;
+    /// Begins a new file with the balance when the last one is full.
+    fn carry(&mut self, books: &mut Books) -> Result<(), SegmentsError> {
+        if !self.segments.is_due() {
+            return Ok(());
         }
-        let Some(indexer) = &self.indexer else { return };
-        if indexer.is_busy() {
-            return;
-        }
-        let told = self.changes();
-        if let Some(indexer) = &self.indexer
-            && !indexer.tell(told)
-        {
-            warn!("the index over the ledger is given up until the next start, which makes it again");
-            self.indexer = None;
-        }
-        self.indexed = entries;
-    }
-
-    /// All that the index does not know.
-    fn changes(&mut self) -> (Vec<Change>, u64) {
-        let books = lock(&self.books);
-        let changes = std::mem::take(&mut self.dirty).into_iter().map(|key| books.change(&key)).collect();
-        (changes, books.entries)
+        books.archive();
+        self.segments.carry(&books.balance())
     }
 }
 
@@ -357,53 +325,10 @@ impl Thread {
 fn enter(books: &mut Books, entries: &[Entry]) -> Result<Undo, CommitError> {
     let mut undo = Undo::new();
     for (at, entry) in entries.iter().enumerate() {
-        if let Err(why) = apply(books, &mut undo, entry) {
+        if let Err(why) = apply(books, Some(&mut undo), entry) {
             books.undo(undo, at as u64);
             return Err(CommitError::Misfit { at, why });
         }
     }
     Ok(undo)
-}
-
-/// The index's own thread: a store that hangs, fails or panics takes nothing with it.
-struct Indexer {
-    work: SyncSender<(Vec<Change>, u64)>,
-    busy: Arc<AtomicUsize>,
-    thread: JoinHandle<()>,
-}
-
-impl Indexer {
-    fn start(mut index: Index) -> std::io::Result<Self> {
-        let (work, inbox) = sync_channel::<(Vec<Change>, u64)>(1);
-        let busy = Arc::new(AtomicUsize::new(0));
-        let done = Arc::clone(&busy);
-        let thread = thread::Builder::new().name("ledger-index".to_owned()).spawn(move || {
-            for (changes, entries) in inbox {
-                if let Err(why) = index.write(changes, entries) {
-                    error!(target: "ledger::event::index_lost", %why);
-                    return;
-                }
-                done.fetch_sub(1, Ordering::Release);
-            }
-        })?;
-        Ok(Self { work, busy, thread })
-    }
-
-    fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Acquire) > 0 && !self.thread.is_finished()
-    }
-
-    /// False when the thread has ended.
-    fn tell(&self, told: (Vec<Change>, u64)) -> bool {
-        self.busy.fetch_add(1, Ordering::Release);
-        self.work.send(told).is_ok()
-    }
-
-    fn end(self, rest: (Vec<Change>, u64)) {
-        let _ = self.work.send(rest);
-        drop(self.work);
-        if self.thread.join().is_err() {
-            warn!("the index over the ledger panicked; the next start makes it again");
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The actors' ledger over the one on disk.
 //!
-//! In flow entries, in the order of the calls; out flows that they are on disk. Knows nothing of what they say.
+//! In flow entries, in the order of the calls; out flows that they are on disk, and all of them again for whoever makes its books
+//! anew. Knows nothing of what they say.
 
 use std::sync::Arc;
 
@@ -25,23 +26,26 @@ impl Port for DiskLedger {
     fn commit(&self, entries: Vec<Entry>) -> BoxFuture<'static, Result<(), LedgerFault>> {
         // The place in the order is taken here, before anybody polls.
         let committed = self.0.commit(entries);
-        committed.map(|done| done.map_err(|why| LedgerFault(why.to_string()))).boxed()
+        committed.map(|done| done.map_err(fault)).boxed()
     }
 }
 
 impl Recall for DiskLedger {
     fn entries(&self) -> BoxFuture<'static, Result<Vec<Entry>, LedgerFault>> {
         let ledger = Arc::clone(&self.0);
+        // Its place behind all earlier commits is taken here, as theirs are.
+        let settled = ledger.settled();
         async move {
-            let read = tokio::task::spawn_blocking(move || {
-                let mut all = Vec::new();
-                ledger.each(0, |_, entry| all.push(entry.clone())).map(|()| all)
-            });
-            let fault = |why: &dyn std::fmt::Display| LedgerFault(why.to_string());
-            read.await.map_err(|why| fault(&why))?.map_err(|why| fault(&why))
+            settled.await.map_err(fault)?;
+            let read = tokio::task::spawn_blocking(move || ledger.recall());
+            read.await.map_err(fault)?.map_err(fault)
         }
         .boxed()
     }
+}
+
+fn fault(why: impl std::fmt::Display) -> LedgerFault {
+    LedgerFault(why.to_string())
 }
 
 #[cfg(test)]
@@ -60,5 +64,25 @@ mod tests {
         drop(port);
         let (ledger, _) = Ledger::open(dir.path()).unwrap();
         assert_eq!(ledger.secret(recipient), Some(secret));
+    }
+
+    #[tokio::test]
+    async fn books_are_made_again_from_all_that_was_given_before_even_if_nobody_waited_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let (ledger, _) = Ledger::open(dir.path()).unwrap();
+        let port = DiskLedger::new(Arc::new(ledger));
+        let secret =
+            |n: u8| Entry::ParamsSecret { recipient: Address::repeat_byte(n), secret: B256::repeat_byte(n) };
+        let given: Vec<Entry> = (0..200).map(secret).collect();
+        let committed: Vec<_> = given.iter().map(|entry| port.commit(vec![entry.clone()])).collect();
+        let refused = port.commit(Vec::new());
+        let recalled = port.entries();
+        let later = port.commit(vec![secret(201)]);
+        let recalled = recalled.await.unwrap();
+        assert!(recalled.starts_with(&given), "all that was given before, in its order");
+        futures::future::try_join_all(committed).await.unwrap();
+        assert!(refused.await.is_err());
+        later.await.unwrap();
+        assert_eq!(port.entries().await.unwrap().len(), 201);
     }
 }

@@ -18,7 +18,7 @@ use thiserror::Error;
 use super::{Account, Books, Key, Nonces, Totals, Value, Won};
 
 /// Milliseconds of a day.
-const DAY_MS: u64 = 86_400_000;
+pub(super) const DAY_MS: u64 = 86_400_000;
 
 /// Why an entry does not fit what came before it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -91,15 +91,15 @@ impl Books {
     }
 }
 
-/// Takes an entry in. After an error the books must be put back by `undo`.
-pub(crate) fn apply(books: &mut Books, undo: &mut Undo, entry: &Entry) -> Result<(), Misfit> {
+/// Takes an entry in. After an error the books must be put back by `undo`; without one they are of no use.
+pub(crate) fn apply(books: &mut Books, undo: Option<&mut Undo>, entry: &Entry) -> Result<(), Misfit> {
     let seq = books.entries;
-    let mut edit = Edit { books, undo };
+    let mut edit = Edit { books, undo, seq };
     match entry {
         Entry::ParamsSecret { recipient, secret } => {
             edit.put(Key::Secret(*recipient), Value::Secret(*secret));
         }
-        Entry::SessionOpened(opened) => edit.opened(seq, opened)?,
+        Entry::SessionOpened(opened) => edit.opened(opened)?,
         Entry::SessionClosed { session, side, at_ms } => {
             edit.account(*side, *session)?.closed_ms = Some(*at_ms);
         }
@@ -123,13 +123,16 @@ pub(crate) fn apply(books: &mut Books, undo: &mut Undo, entry: &Entry) -> Result
 
 struct Edit<'a> {
     books: &'a mut Books,
-    undo: &'a mut Undo,
+    undo: Option<&'a mut Undo>,
+    seq: u64,
 }
 
 impl Edit<'_> {
     fn remember(&mut self, key: &Key) {
-        if !self.undo.contains_key(key) {
-            self.undo.insert(key.clone(), self.books.all.get(key).cloned());
+        if let Some(undo) = &mut self.undo
+            && !undo.contains_key(key)
+        {
+            undo.insert(key.clone(), self.books.all.get(key).cloned());
         }
     }
 
@@ -144,8 +147,12 @@ impl Edit<'_> {
     }
 
     fn account(&mut self, side: Side, session: SessionId) -> Result<&mut Account, Misfit> {
+        let seq = self.seq;
         match self.get(&Key::Account(side, session)) {
-            Some(Value::Account(account)) => Ok(account),
+            Some(Value::Account(account)) => {
+                account.last_seq = seq;
+                Ok(account)
+            }
             _ => Err(Misfit::NoAccount(session)),
         }
     }
@@ -179,11 +186,21 @@ impl Edit<'_> {
         Ok(nonces)
     }
 
-    fn opened(&mut self, seq: u64, opened: &SessionOpened) -> Result<(), Misfit> {
+    /// An account that was closed is over: the same name begins another one.
+    fn opened(&mut self, opened: &SessionOpened) -> Result<(), Misfit> {
         let SessionOpened { session, side, stream, sender, recipient, price, at_ms } = opened.clone();
-        if let Ok(old) = self.account(side, session) {
-            let same = old.sender == sender && old.recipient == recipient && old.price == price;
-            return same.then_some(()).ok_or(Misfit::OtherTerms(session));
+        let key = Key::Account(side, session);
+        match self.account(side, session) {
+            Ok(old) if old.closed_ms.is_none() => {
+                let same = old.sender == sender && old.recipient == recipient && old.price == price;
+                return same.then_some(()).ok_or(Misfit::OtherTerms(session));
+            }
+            Ok(old) => {
+                let past = old.past();
+                self.remember(&past);
+                self.books.sum_up(&key);
+            }
+            Err(_) => {}
         }
         let account = Account {
             session,
@@ -192,7 +209,8 @@ impl Edit<'_> {
             sender,
             recipient,
             price,
-            opened_seq: seq,
+            opened_seq: self.seq,
+            last_seq: self.seq,
             opened_ms: at_ms,
             closed_ms: None,
             tickets: 0,
@@ -206,7 +224,7 @@ impl Edit<'_> {
             last_work: None,
             statement: None,
         };
-        self.put(Key::Account(side, session), Value::Account(Box::new(account)));
+        self.put(key, Value::Account(Box::new(account)));
         Ok(())
     }
 
@@ -282,10 +300,7 @@ impl Edit<'_> {
     }
 
     fn statement(&mut self, signed: &SignedStatement) -> Result<(), Misfit> {
-        let ours = match signed.statement.side {
-            Side::Sender => Side::Recipient,
-            Side::Recipient => Side::Sender,
-        };
+        let ours = signed.statement.side.other();
         self.account(ours, signed.statement.session)?.statement = Some(signed.clone());
         Ok(())
     }

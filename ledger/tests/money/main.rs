@@ -7,4 +7,4 @@
 
 mod claims;
 mod killed;
-mod load;
+mod million;

@@ -85,6 +85,29 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// The account that it changes, and in whose books; none when it changes none.
+    #[must_use]
+    pub const fn account(&self) -> Option<(Side, SessionId)> {
+        let (side, session) = match self {
+            Self::ParamsSecret { .. } | Self::Winner(_) | Self::Redemption { .. } => return None,
+            Self::SessionOpened(opened) => (opened.side, opened.session),
+            Self::SessionClosed { session, side, .. } => (*side, *session),
+            Self::NonceReserved { session, .. } | Self::WrittenOff { session, .. } => {
+                (Side::Sender, *session)
+            }
+            Self::TicketsSent(sent) => (Side::Sender, sent.session),
+            Self::TicketsAccepted(accepted) => (Side::Recipient, accepted.session),
+            Self::Debit(work) => (Side::Recipient, work.session),
+            Self::Receipt(work) => (Side::Sender, work.session),
+            Self::Statement { statement, .. } => {
+                (statement.statement.side.other(), statement.statement.session)
+            }
+        };
+        Some((side, session))
+    }
+}
+
 /// Whose books an entry stands in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Side {
@@ -92,6 +115,17 @@ pub enum Side {
     Sender,
     /// The orchestrator, who is paid.
     Recipient,
+}
+
+impl Side {
+    /// The one across.
+    #[must_use]
+    pub const fn other(self) -> Self {
+        match self {
+            Self::Sender => Self::Recipient,
+            Self::Recipient => Self::Sender,
+        }
+    }
 }
 
 /// An account between two nodes.
