@@ -60,6 +60,7 @@ bench: setup-test build
 	$(LIVEMESH) bench transcode
 	$(LIVEMESH) bench lightclient
 	$(LIVEMESH) bench mesh
+	$(LIVEMESH) bench tickets
 	$(LIVEMESH) bench wan
 
 # Strangers' bytes against every parser of ours, SECONDS for each; needs a nightly toolchain and cargo-fuzz. The light client

@@ -9,10 +9,12 @@ use crate::config::NodeArgs;
 mod api;
 mod bench_lightclient;
 mod bench_mesh;
+mod bench_tickets;
 mod bench_transcode;
 mod broadcast;
 mod chain;
 mod config;
+mod contest;
 mod demo;
 mod devnet;
 mod doctor;
@@ -107,6 +109,8 @@ pub(crate) enum Bench {
     Lightclient(bench_lightclient::Args),
     /// Segment round trip and throughput next to raw quinn
     Mesh(bench_mesh::MeshArgs),
+    /// Tickets next to bare signatures, the ledger, and what paying adds to a segment
+    Tickets(bench_tickets::Args),
     /// Segments over an emulated WAN next to libp2p streams, CUBIC, BBR and TCP; needs network namespaces
     Wan(bench_mesh::WanArgs),
     /// One process of the benchmark over a WAN
@@ -128,6 +132,7 @@ impl Cli {
             Command::Bench(Bench::Transcode(args)) => bench_transcode::run(args, json).await,
             Command::Bench(Bench::Lightclient(args)) => bench_lightclient::run(args, json).await,
             Command::Bench(Bench::Mesh(args)) => bench_mesh::run(args, json).await,
+            Command::Bench(Bench::Tickets(args)) => bench_tickets::run(args, json).await,
             Command::Bench(Bench::Wan(args)) => bench_mesh::run_wan(args, json).await,
             Command::Bench(Bench::Endpoint(args)) => bench_mesh::run_endpoint(args).await,
             Command::Peers(args) => peers::run(&args, json).await,

@@ -5,11 +5,12 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::cli::Failure;
+use crate::cli::contest::{quickest, rounded};
 
 mod bare;
 mod chain;
@@ -148,28 +149,11 @@ fn ratio_of_update(chain: &Chain, runs: u32) -> Result<[Duration; 2], Failure> {
     ))
 }
 
-/// The quickest of `runs` times of each, in turn.
-fn quickest<const N: usize>(runs: u32, mut sides: [&mut dyn FnMut(); N]) -> [Duration; N] {
-    let mut best = [Duration::MAX; N];
-    for _ in 0..runs {
-        for (side, best) in sides.iter_mut().zip(&mut best) {
-            let started = Instant::now();
-            side();
-            *best = started.elapsed().min(*best);
-        }
-    }
-    best
-}
-
 /// CPU time of this thread, as the kernel's scheduler counts it.
 fn cpu_time() -> Result<Duration, Failure> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     let spent = text.split_whitespace().next().ok_or("an empty schedstat")?.parse()?;
     Ok(Duration::from_nanos(spent))
-}
-
-fn rounded(figure: f64) -> f64 {
-    (figure * 1000.0).round() / 1000.0
 }
 
 fn print(report: &Report, beside: &Beside) {

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use fixtures::lab::bench::{Plan, Row, Share, rows, share};
-use fixtures::lab::goals::{Goal, Outcome, Side};
+use fixtures::lab::goals::Outcome;
 use fixtures::lab::stage::Player;
 use fixtures::lab::{LabError, Part, Transport, mesh, play};
 
 use crate::cli::Failure;
+use crate::cli::contest::show_goal;
 use crate::node::stop_signal;
 
 /// Options of `livemesh bench mesh`.
@@ -172,14 +173,4 @@ fn show_share(shared: &Share) {
         "two flows on {} Mbit/s: {one:.1} and {other:.1} Mbit/s, Jain index {:.3}",
         shared.megabits, shared.jain
     );
-}
-
-fn show_goal(goal: &Goal) {
-    let measured = goal.measured.map_or("-".into(), |value| format!("{value:.3}"));
-    let side = match goal.side {
-        Side::AtMost => "at most",
-        Side::AtLeast => "at least",
-    };
-    let met = if goal.met { "met" } else { "missed" };
-    println!("{:<48} {measured:>7}   goal {side} {} {met}", goal.what, goal.bound);
 }
