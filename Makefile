@@ -1,6 +1,6 @@
 # make demo   a live stream through a mesh of processes on this machine (INPUT=my.mp4 streams your file)
 # make test   formats, lints, all tests
-# make bench  ratios to ffmpeg, to quinn, and over an emulated WAN
+# make bench  ratios to ffmpeg, to quinn, to bare blst and signatures, and over an emulated WAN
 .PHONY: demo test bench lint dashboard setup setup-test build test-rust test-browser test-long test-mesh test-interop test-contracts fuzz
 
 LIVEMESH = target/release/livemesh

@@ -210,10 +210,8 @@ async fn redeemer(
     let told: SharedLedger = Arc::new(Told { disk, payee: books.recipient() });
     let (ledger, clock, pace) = (Arc::clone(&money.ledger), money.clock, Duration::from_millis(slot_ms));
     let slot = group.keep("redeemer", move || {
-        let mut entries = Vec::new();
-        let read = ledger.each(0, |_, entry| entries.push(entry.clone()));
         // Nothing is redeemed by half a ledger: whoever supervises tries again.
-        read.expect("the open ledger can be read");
+        let entries = ledger.recall().expect("the open ledger can be read");
         let rules = RedeemerConfig::default();
         Redeemer::new(rules, entries, Arc::clone(&broker), Arc::clone(&told), clock, pace)
     });

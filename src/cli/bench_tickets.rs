@@ -75,6 +75,16 @@ struct Report {
 /// # Errors
 /// When an honest ticket is refused, or the folder cannot be written.
 pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
+    let report = measure(args).await?;
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        print(&report);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn measure(args: Args) -> Result<Report, Failure> {
     let (runs, commits, dir) = (args.runs, args.commits, args.dir.clone());
     let measured = tokio::task::spawn_blocking(move || {
         let tickets = tickets::measure(runs).map_err(|why| why.to_string())?;
@@ -84,13 +94,7 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     let (tickets, (entries, flush)) = measured.await??;
     let in_memory = segment::paid(folder(memory().unwrap_or(&args.dir))?.path(), args.segments).await?;
     let on_disk = segment::paid(folder(&args.dir)?.path(), args.segments).await?;
-    let report = report(&tickets, &entries, flush, &in_memory, &on_disk);
-    if json {
-        println!("{}", serde_json::to_string(&report)?);
-    } else {
-        print(&report);
-    }
-    Ok(ExitCode::SUCCESS)
+    Ok(report(&tickets, &entries, flush, &in_memory, &on_disk))
 }
 
 /// Appends in groups, and what one flush takes.
@@ -170,4 +174,23 @@ fn print(report: &Report) {
         report.flush_share * 100.0
     );
     report.goals.iter().for_each(show_goal);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix::test]
+    async fn a_small_run_has_every_figure_that_is_promised() {
+        let dir = tempfile::tempdir().unwrap();
+        let args = Args { runs: 10, commits: 200, segments: 5, dir: dir.path().to_owned() };
+        let report = serde_json::to_value(measure(args).await.unwrap()).unwrap();
+        for name in
+            ["validate_ratio_recover", "create_per_s", "ledger_appends_per_s", "segment_overhead_ms_p99"]
+        {
+            assert!(report[name].as_f64().is_some_and(|figure| figure > 0.0), "{name} in {report}");
+        }
+        assert_eq!(report["goals"].as_array().unwrap().len(), 3);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is left lying about");
+    }
 }
