@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::apply::DAY_MS;
 use super::{Account, Amount, Balance, Books, Key, Value};
 
-/// Days for which a closed account is kept: a budget counts a day, and a nonce is remembered for three rounds.
+/// Days for which a closed account is kept: budgets and losses count a day, and a nonce is remembered for three rounds.
 const CLOSED_DAYS: u64 = 4;
 /// L1 blocks for which a settled winner is kept after its tickets expired: a week and more, when no reorganisation can undo it.
 const SETTLED_BLOCKS: u64 = 60_000;
@@ -91,10 +91,9 @@ impl Account {
         Key::Past(self.side, self.sender, self.stream.clone())
     }
 
-    /// Whether it is open, or something may still depend on it: what a sender lost is remembered for good.
+    /// Whether it is open, or something may still depend on it.
     fn matters(&self, newest_day: u64) -> bool {
-        let closed = self.closed_ms.map(|ms| ms / DAY_MS + CLOSED_DAYS < newest_day);
-        closed != Some(true) || self.written_off != Credit::ZERO
+        self.closed_ms.is_none_or(|ms| ms / DAY_MS + CLOSED_DAYS >= newest_day)
     }
 }
 
