@@ -100,7 +100,7 @@ impl World {
         let core = &mut self.senders[s].1.core;
         if trick {
             self.told.price_tricks += 1;
-            let raised = Quote { price: dearer, ..quote.clone() };
+            let raised = Quote { price: dearer, ..quote };
             assert!(matches!(core.on_quote(raised), Err(Unpayable::Terms(Unacceptable::Price { .. }))));
         }
         core.on_quote(quote).map_err(refused)

@@ -213,7 +213,7 @@ fn parameters_that_end_on_the_way() {
     assert!(world.payer.wants_quote(&SESSION), "ahead of their end");
     world.payer.on_head(ChainHead { l1_block: 1039, ..head() });
     world.payer.on_lost(SESSION, 1);
-    let stale = world.payer.on_quote(batch.quote.clone()).unwrap_err();
+    let stale = world.payer.on_quote(batch.quote).unwrap_err();
     assert!(matches!(stale, Unpayable::Terms(Unacceptable::Expired { .. })), "and not again of the same");
     let theirs = world.statement();
     let healed = world.payer.on_statement(0, &theirs, &[]).unwrap().answer;

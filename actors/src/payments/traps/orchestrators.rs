@@ -215,16 +215,16 @@ fn terms_that_take_the_deposit_at_once() {
     let good = world.batch(1).quote;
     world.payer.open(0, SESSION, None, ME, PRICE).unwrap();
     let ether = Wei(U256::from(10).pow(U256::from(18)));
-    let greedy = Quote { face_value: Wei(ether.0 * U256::from(2)), win_prob: U256::MAX >> 1, ..good.clone() };
+    let greedy = Quote { face_value: Wei(ether.0 * U256::from(2)), win_prob: U256::MAX >> 1, ..good };
     let lost = greedy.ticket_credit().to_wei(PRICE);
     let refused = |world: &mut World, quote| match world.payer.on_quote(quote) {
         Err(Unpayable::Terms(why)) => why,
         other => panic!("{other:?}"),
     };
     assert!(matches!(refused(&mut world, greedy), Unacceptable::TicketTooDear { .. }));
-    let sure = Quote { win_prob: U256::MAX, ..good.clone() };
+    let sure = Quote { win_prob: U256::MAX, ..good };
     assert_eq!(refused(&mut world, sure), Unacceptable::FaceTooLow);
-    let rich = Quote { face_value: Wei(ether.0 * U256::from(3)), win_prob: U256::ONE, ..good.clone() };
+    let rich = Quote { face_value: Wei(ether.0 * U256::from(3)), win_prob: U256::ONE, ..good };
     assert!(matches!(refused(&mut world, rich), Unacceptable::DepositTooLow { .. }));
     let foreign = Quote { recipient: world.key.address(), ..good };
     assert_eq!(refused(&mut world, foreign), Unacceptable::Foreign);
