@@ -23,8 +23,7 @@ use std::process::Command;
 use alloy_primitives::{Address, U256};
 use anvil::Proofs;
 use fixtures::devnet::l2::L2State;
-use fixtures::devnet::serve::{config_json, genesis_json};
-use fixtures::devnet::{Config, Devnet, Pace, l1};
+use fixtures::devnet::{Config, Devnet, Pace};
 use lightclient::evm::{Codes, cross_check, frame};
 use lightclient::livepeer::layout::{controller, proxy};
 use lightclient::livepeer::{Ask, Contracts, Part, Target};
@@ -69,11 +68,9 @@ fn add_votes(devnet: &Devnet, contracts: &mut Contracts) {
 }
 
 fn describe(devnet: &Devnet, contracts: &Contracts) -> Value {
-    json!({
-        "beacon": devnet.beacon_url, "l1": devnet.l1_url, "l2": devnet.l2_url, "checkpoint": devnet.checkpoint,
-        "config": config_json(&devnet.spec), "genesis": genesis_json(&devnet.spec), "l1_chain_id": l1::CHAIN_ID,
-        "rollup": devnet.rollup, "contracts": contracts,
-    })
+    let mut network = devnet.network();
+    network["contracts"] = json!(contracts);
+    network
 }
 
 #[test]

@@ -6,7 +6,6 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 use fixtures::devnet::livepeer::Funded;
-use fixtures::devnet::serve::{config_json, genesis_json};
 use fixtures::devnet::{Config, Devnet, Settings, l1};
 use lightclient::forks::{Fork, Preset};
 use serde_json::{Value, json};
@@ -110,24 +109,13 @@ impl Args {
 
 /// All that a program needs to follow it; `livemesh chain --network FILE` reads it too.
 fn describe(devnet: &Devnet) -> Value {
-    json!({
-        "ready": {
-            "beacon": devnet.beacon_url,
-            "l1": devnet.l1_url,
-            "l2": devnet.l2_url,
-            "checkpoint": devnet.checkpoint,
-            "checkpoint_slot": devnet.checkpoint_slot,
-            "config": config_json(&devnet.spec),
-            "genesis": genesis_json(&devnet.spec),
-            "l1_chain_id": l1::CHAIN_ID,
-            "rollup": devnet.rollup,
-            "contracts": devnet.contracts,
-            "slot_ms": devnet.settings.slot_ms,
-            "round_length": devnet.settings.round_length,
-            "keeper": devnet.settings.keeper,
-            "accounts": devnet.accounts.iter().map(account).collect::<Vec<_>>(),
-        }
-    })
+    let mut ready = devnet.network();
+    ready["checkpoint_slot"] = json!(devnet.checkpoint_slot);
+    ready["slot_ms"] = json!(devnet.settings.slot_ms);
+    ready["round_length"] = json!(devnet.settings.round_length);
+    ready["keeper"] = json!(devnet.settings.keeper);
+    ready["accounts"] = devnet.accounts.iter().map(account).collect();
+    json!({ "ready": ready })
 }
 
 fn account(funded: &Funded) -> Value {

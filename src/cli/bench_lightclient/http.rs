@@ -4,13 +4,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fixtures::devnet::serve::{config_json, genesis_json};
-use fixtures::devnet::{Config, Devnet, Settings, l1};
+use fixtures::devnet::{Config, Devnet, Settings};
 use lightclient::forks::Preset;
 use lightclient::livepeer::{Ask, Hint};
 use lightclient::proven::Accept;
 use lightclient::sync::LightClient;
-use serde_json::json;
 
 use super::chain::FORK;
 use super::memory::Growth;
@@ -43,12 +41,7 @@ pub(super) async fn memory() -> Result<f64, Failure> {
 }
 
 async fn ask(devnet: &Devnet, network: PathBuf) -> Result<f64, Failure> {
-    let described = json!({
-        "beacon": devnet.beacon_url, "l1": devnet.l1_url, "l2": devnet.l2_url, "checkpoint": devnet.checkpoint,
-        "config": config_json(&devnet.spec), "genesis": genesis_json(&devnet.spec), "l1_chain_id": l1::CHAIN_ID,
-        "rollup": devnet.rollup, "contracts": devnet.contracts,
-    });
-    std::fs::write(&network, described.to_string())?;
+    std::fs::write(&network, devnet.network().to_string())?;
     let mut command = tokio::process::Command::new(std::env::current_exe()?);
     let output = command.args(["bench", "lightclient", "--memory-over-http"]).arg(&network).output().await?;
     if !output.status.success() {
