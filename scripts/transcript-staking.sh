@@ -95,8 +95,8 @@ run stake --from "$D" --yes withdraw stake 0
 run stake status "$D"
 say "## The vote is over"
 become "$ID" succeeded
-run vote --from "$B" --yes queue --to "$P" --lpt 10LPT --description "$WHY"
-run vote --from "$B" --yes execute --to "$P" --lpt 10LPT --description "$WHY"
+run vote --from "$B" --yes queue "$ID"
+run vote --from "$B" --yes execute "$ID"
 run vote list
 say "The ten tokens are there, as who tries to stake them sees:"
 run round --from "$A" --yes init

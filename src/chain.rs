@@ -118,6 +118,14 @@ fn named(kind: &str, urls: &[String]) -> impl Iterator<Item = Settings> {
     })
 }
 
+/// The chain that holds the stake of a network; none where nobody stakes there. A devnet need not run to be known by name.
+pub(crate) async fn staking_chain_id(chain: &Chain) -> Result<Option<u64>, Failure> {
+    if chain.network == "devnet" {
+        return Ok(Some(fixtures::devnet::l2::CHAIN_ID));
+    }
+    Ok(network(chain).await?.contracts.map(|contracts| contracts.chain_id))
+}
+
 async fn network(chain: &Chain) -> Result<Network, Failure> {
     let name = chain.network.as_str();
     let public = |l1_chain_id, rollup, contracts| {

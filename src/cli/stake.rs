@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use alloy_primitives::{Address, U256};
 use clap::{Args as Flags, Subcommand};
-use protocol::chain::call::{Bonding, Token};
+use protocol::chain::call::Bonding;
 use protocol::chain::{Call, Chain};
 use protocol::math::PPM;
 use protocol::pool::Hint;
@@ -16,10 +16,15 @@ use crate::cli::Failure;
 
 pub(in crate::cli) mod act;
 mod certify;
+mod follow;
 mod keys;
+mod newest;
+pub(in crate::cli) mod register;
+mod rehearse;
 mod status;
 
 use act::{AccountArgs, Act};
+use register::{Terms, bond, register, set_cuts};
 
 #[derive(Debug, Flags)]
 pub(crate) struct Args {
@@ -39,9 +44,9 @@ enum What {
         /// The address [default: --from]
         address: Option<Address>,
     },
-    /// Becomes an orchestrator: stakes with oneself, sets cuts and where it serves
+    /// Becomes an orchestrator: stakes with oneself, sets cuts and where it serves. Typed again, it goes on with what is missing
     Register {
-        /// Stake, such as 1000LPT or max
+        /// Stake that it shall have at least, such as 1000LPT; max adds all tokens in hand
         #[arg(value_parser = written::lpt)]
         amount: Amount<Lpt>,
         /// Part of rewards that is kept, such as 10%
@@ -131,13 +136,16 @@ fn ppm(text: &str) -> Result<U256, String> {
 pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
     let Args { account, what } = args;
     match what {
-        What::Certify(args) => return certify::run(&args, &account, json),
+        What::Certify(args) => return certify::run(&args, &account, json).await,
         What::Keys(command) => keys::run(&command, &account, json)?,
         What::Status { address } => status::run(&account, address, json).await?,
-        What::Pending => act::pending(&account, json).await?,
+        What::Pending => follow::pending(&account, json).await?,
         what => {
             let act = Act::open(&account, json).await?;
-            let state = act.situation(&named(&what)).await?;
+            let mut state = act.situation(&named(&what)).await?;
+            if let What::Register { service_uri: Some(_), .. } = &what {
+                act.read_service_uri(&mut state).await?;
+            }
             let (calls, says) = calls(what, &state, act.me)?;
             act.run(state, calls, &says).await?;
             act.close().await;
@@ -166,16 +174,17 @@ fn calls(what: What, state: &Chain, me: Address) -> Result<(Vec<Call>, String), 
             Ok((bond(state, me, amount, to), format!("stake {amount} with {to}")))
         }
         What::Register { amount, reward_cut, fee_share, service_uri } => {
-            let stake = amount.of(Lpt(state.token.balances.at(&me)));
+            let all = held.stake.0.saturating_add(state.token.balances.at(&me));
+            let stake = amount.of(Lpt(all));
             let terms = Terms { stake, reward_cut, fee_share, service_uri };
-            Ok((register(state, me, terms), format!("become an orchestrator with {stake}")))
+            Ok((register(state, me, terms)?, format!("become an orchestrator with {stake}")))
         }
         What::Set { reward_cut, fee_share, service_uri, reward_caller } => {
             let t = state.bonding.transcoders.at(&me);
             let mut calls = Vec::new();
             if reward_cut.is_some() || fee_share.is_some() {
                 let (cut, share) = (reward_cut.unwrap_or(t.reward_cut), fee_share.unwrap_or(t.fee_share));
-                calls.push(Call::Bonding(Bonding::Transcoder(cut, share, none)));
+                calls.extend(set_cuts(state, me, cut, share)?);
             }
             calls.extend(service_uri.map(Call::SetServiceUri));
             calls.extend(reward_caller.map(|caller| Call::Bonding(Bonding::SetRewardCaller(caller))));
@@ -212,35 +221,4 @@ fn calls(what: What, state: &Chain, me: Address) -> Result<(Vec<Call>, String), 
             Ok((Vec::new(), String::new()))
         }
     }
-}
-
-/// On which terms an orchestrator works.
-#[derive(Clone, Debug)]
-pub(in crate::cli) struct Terms {
-    /// Its own stake.
-    pub(in crate::cli) stake: Lpt,
-    /// Part of rewards that it keeps, parts per million.
-    pub(in crate::cli) reward_cut: U256,
-    /// Part of fees that it shares with its delegators, parts per million.
-    pub(in crate::cli) fee_share: U256,
-    /// Where it serves.
-    pub(in crate::cli) service_uri: Option<String>,
-}
-
-/// What makes somebody an orchestrator.
-pub(in crate::cli) fn register(state: &Chain, me: Address, terms: Terms) -> Vec<Call> {
-    let Terms { stake, reward_cut, fee_share, service_uri } = terms;
-    let mut calls = bond(state, me, stake, me);
-    calls.push(Call::Bonding(Bonding::Transcoder(reward_cut, fee_share, Hint::default())));
-    calls.extend(service_uri.map(Call::SetServiceUri));
-    calls
-}
-
-/// What stakes with an orchestrator: a bond, behind an allowance of exactly so much where there is too little.
-pub(in crate::cli) fn bond(state: &Chain, me: Address, amount: Lpt, to: Address) -> Vec<Call> {
-    let spender = state.addresses.bonding_manager;
-    let allowed = state.token.allowances.at(&(me, spender));
-    let approve = (allowed < amount.0).then_some(Call::Token(Token::Approve(spender, amount.0)));
-    let bond = Bonding::Bond(amount.0, to, Hint::default(), Hint::default());
-    approve.into_iter().chain([Call::Bonding(bond)]).collect()
 }

@@ -1,11 +1,12 @@
 //! `livemesh vote`: proposals to the treasury, and polls. A proposal is known by what it would do and why, so whoever queues or
-//! executes it says both again; its number is their hash. What can be counted from proven state is.
+//! executes it says both again, or its number, which is their hash and finds them. What can be counted from proven state is.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
 use std::process::ExitCode;
 
 use alloy_primitives::{Address, U256, keccak256};
 use clap::Subcommand;
+use protocol::chain::abi::Proposed;
 use protocol::chain::call::{Action, Governor, Polls};
 use protocol::chain::governor::proposal_id;
 use protocol::chain::{Call, Chain};
@@ -46,6 +47,16 @@ struct Payment {
     description: String,
 }
 
+/// A proposal that there is, by its number or by its words.
+#[derive(clap::Args, Clone, Debug)]
+struct Which {
+    /// Its number; its words are then looked up, and proven by it
+    #[arg(conflicts_with = "Payment")]
+    proposal: Option<U256>,
+    #[command(flatten)]
+    payment: Option<Payment>,
+}
+
 /// See [`What::Cast`].
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum Choice {
@@ -80,9 +91,9 @@ enum What {
         reason: String,
     },
     /// Queues a proposal that has won
-    Queue(Payment),
+    Queue(Which),
     /// Carries out a proposal that is queued
-    Execute(Payment),
+    Execute(Which),
     /// Polls over the protocol
     #[command(subcommand)]
     Poll(Poll),
@@ -122,50 +133,55 @@ enum YesNo {
 }
 
 impl Payment {
-    fn actions(&self, state: &Chain) -> Vec<Action> {
+    fn words(&self, state: &Chain) -> Proposed {
         let lpt = self.lpt.map(|amount| Action::pay_lpt(state.addresses.token, self.to, amount.0));
         let eth = self.eth.map(|amount| Action::pay_eth(self.to, amount.0));
-        lpt.into_iter().chain(eth).collect()
-    }
-
-    fn id(&self, state: &Chain) -> U256 {
-        proposal_id(&self.actions(state), keccak256(&self.description))
-    }
-
-    fn says(&self, verb: &str, state: &Chain) -> String {
-        let amounts = [self.lpt.map(|a| a.to_string()), self.eth.map(|a| a.to_string())];
-        let amounts: Vec<String> = amounts.into_iter().flatten().collect();
-        let (id, amounts) = (self.id(state), amounts.join(" and "));
-        format!("{verb} proposal {id}: {amounts} to {}, {:?}", self.to, self.description)
+        let actions: Vec<Action> = lpt.into_iter().chain(eth).collect();
+        let id = proposal_id(&actions, keccak256(&self.description));
+        Proposed { id, actions, description: self.description.clone() }
     }
 }
 
 impl What {
-    /// What it sends, with the proposals that are looked at before.
-    fn call(&self, state: &Chain) -> Option<(U256, Governor, String)> {
-        let hash = |payment: &Payment| keccak256(&payment.description);
-        Some(match self {
-            Self::Propose(p) => {
-                let call = Governor::Propose(p.actions(state), p.description.clone());
-                (p.id(state), call, p.says("make", state))
+    /// What a proposal says that is made or carried on.
+    async fn words(&self, opened: &Opened, state: &Chain) -> Result<Option<Proposed>, Failure> {
+        let which = match self {
+            Self::Propose(payment) => return Ok(Some(payment.words(state))),
+            Self::Queue(which) | Self::Execute(which) => which,
+            _ => return Ok(None),
+        };
+        Ok(Some(match (which.proposal, &which.payment) {
+            (Some(id), _) => proposals::words(opened, state.addresses.governor, id).await?,
+            (None, Some(payment)) => payment.words(state),
+            (None, None) => return Err("which proposal? give its number, or all of its words".into()),
+        }))
+    }
+
+    /// What it sends and what that is in words, with the proposal that is looked at before.
+    fn call(&self, state: &Chain, words: Option<Proposed>) -> Option<(U256, Governor, String)> {
+        if let Self::Cast { proposal, choice, reason } = self {
+            let support = match choice {
+                Choice::Against => Support::Against,
+                Choice::For => Support::For,
+                Choice::Abstain => Support::Abstain,
+            };
+            let call = Governor::CastVote(*proposal, support as u8, reason.clone());
+            return Some((*proposal, call, format!("vote {choice:?} in proposal {proposal}")));
+        }
+        let words = words?;
+        let does: Vec<String> = words.actions.iter().map(|action| proposals::does(state, action)).collect();
+        let says = |verb| {
+            format!("{verb} proposal {}: it {}, {:?}", words.id, does.join(" and "), words.description)
+        };
+        let hash = keccak256(&words.description);
+        let (says, call) = match self {
+            Self::Propose(_) => {
+                (says("make"), Governor::Propose(words.actions.clone(), words.description.clone()))
             }
-            Self::Queue(p) => {
-                (p.id(state), Governor::Queue(p.actions(state), hash(p)), p.says("queue", state))
-            }
-            Self::Execute(p) => {
-                (p.id(state), Governor::Execute(p.actions(state), hash(p)), p.says("carry out", state))
-            }
-            Self::Cast { proposal, choice, reason } => {
-                let support = match choice {
-                    Choice::Against => Support::Against,
-                    Choice::For => Support::For,
-                    Choice::Abstain => Support::Abstain,
-                };
-                let call = Governor::CastVote(*proposal, support as u8, reason.clone());
-                (*proposal, call, format!("vote {choice:?} in proposal {proposal}"))
-            }
-            Self::List | Self::Show { .. } | Self::Poll(_) => return None,
-        })
+            Self::Queue(_) => (says("queue"), Governor::Queue(words.actions.clone(), hash)),
+            _ => (says("carry out"), Governor::Execute(words.actions.clone(), hash)),
+        };
+        Some((words.id, call, says))
     }
 }
 
@@ -203,7 +219,8 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
 async fn govern(account: &AccountArgs, what: &What, json: bool) -> Result<(), Failure> {
     let act = Act::open(account, json).await?;
     let first = act.situation(&[]).await?;
-    if let Some((id, call, says)) = what.call(&first) {
+    let words = what.words(act.opened(), &first).await?;
+    if let Some((id, call, says)) = what.call(&first, words) {
         let state = act.ballot(&[id]).await?;
         act.run(state, vec![Call::Governor(call)], &says).await?;
     }
@@ -252,4 +269,35 @@ fn print(value: &Value, json: bool) -> Result<(), Failure> {
         .collect();
     show(&Value::Object(rest));
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn which(line: &[&str]) -> Result<Which, String> {
+        #[derive(Parser)]
+        struct Cli {
+            #[command(subcommand)]
+            what: What,
+        }
+        let cli = Cli::try_parse_from([&["vote", "queue"], line].concat()).map_err(|bad| bad.to_string())?;
+        let What::Queue(which) = cli.what else { return Err("another command".into()) };
+        Ok(which)
+    }
+
+    #[test]
+    fn a_proposal_is_named_by_its_number_or_by_all_of_its_words() {
+        let words =
+            ["--to", "0x00000000000000000000000000000000000000aa", "--lpt", "10LPT", "--description", "why"];
+        let by_number = which(&["7"]).unwrap();
+        assert!(by_number.proposal == Some(U256::from(7)) && by_number.payment.is_none());
+        let by_words = which(&words).unwrap();
+        assert!(by_words.proposal.is_none() && by_words.payment.is_some());
+        assert!(which(&[&["7"], &words[..]].concat()).unwrap_err().contains("cannot be used with"));
+        assert!(which(&words[..4]).unwrap_err().contains("--description"));
+        assert!(which(&[]).is_err());
+    }
 }

@@ -296,6 +296,22 @@ impl Wallet {
         self.shared.pending()
     }
 
+    /// What is under way and in no block yet, in the order of the nonces; it is followed from now on.
+    ///
+    /// # Errors
+    /// [`WalletError::Unreachable`].
+    pub async fn waiting(&self) -> Result<Vec<PendingView>, WalletError> {
+        let mut open = self.pending();
+        if open.is_empty() {
+            return Ok(open);
+        }
+        let used = self.shared.used_nonces(&self.shared.endpoints().await).await?;
+        open.retain(|view| view.nonce >= used);
+        open.sort_unstable_by_key(|view| view.nonce);
+        open.iter().for_each(|view| self.drive(view.id));
+        Ok(open)
+    }
+
     /// Follows an intent in the background, once.
     fn drive(&self, id: Id) {
         if self.shared.claim(id) {

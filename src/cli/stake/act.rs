@@ -5,28 +5,27 @@
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use alloy_primitives::{Address, U256};
-use futures::StreamExt;
+use alloy_primitives::{Address, Bytes, U256};
+use lightclient::livepeer::{Ask, Read};
 use protocol::Wei;
 use protocol::chain::{Call, Chain};
 use protocol::predict::calldata::{Doors, encode};
 use protocol::predict::{Effect, Forecast, predict};
 use serde_json::json;
-use wallet::{Id, Intent, Keystore, Outcome, Progress, Settings, Until, Wallet, Witness};
+use wallet::{Intent, Keystore, Settings, Until, Wallet, Witness};
 
+use super::follow::{Followed, finish, follow};
 use super::keys::password;
+use super::newest;
+use super::rehearse::rehearse;
 use crate::adapters::witness::ChainWitness;
-use crate::chain::plan;
+use crate::chain::{plan, staking_chain_id};
 use crate::cli::Failure;
 use crate::cli::chain::open::{Opened, PeerArgs};
 use crate::cli::vote::proposals::wait;
 use crate::config::NodeArgs;
 use crate::config::chain::{Chain as Configured, ChainArgs};
-
-/// Time between two looks at why a transaction is not proven yet.
-const LOOK: Duration = Duration::from_secs(10);
 
 /// Whose transactions, and how they are sent.
 #[derive(clap::Args, Debug)]
@@ -54,7 +53,7 @@ pub(in crate::cli) struct AccountArgs {
     eth_usd: Option<f64>,
     /// How far to wait; Ctrl-C leaves safely at any time
     #[arg(long, global = true, value_enum, default_value_t = Wanted::Sequenced)]
-    until: Wanted,
+    pub(super) until: Wanted,
     #[command(flatten)]
     chain: ChainArgs,
     #[command(flatten)]
@@ -63,7 +62,7 @@ pub(in crate::cli) struct AccountArgs {
 
 /// See [`AccountArgs::until`].
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Wanted {
+pub(super) enum Wanted {
     /// In a block, by what endpoints agree on
     Sequenced,
     /// In a block that an assertion on Ethereum names
@@ -73,7 +72,7 @@ enum Wanted {
 }
 
 impl Wanted {
-    const fn until(self) -> Until {
+    pub(super) const fn until(self) -> Until {
         match self {
             Self::Sequenced => Until::Sequenced,
             Self::Proven => Until::Proven,
@@ -97,6 +96,11 @@ impl AccountArgs {
         }
     }
 
+    /// The chain that holds the stake; none where nobody stakes on the network.
+    pub(super) async fn chain_id(&self) -> Result<Option<u64>, Failure> {
+        staking_chain_id(&crate::config::chain(&self.chain)?).await
+    }
+
     /// A client at the head.
     pub(in crate::cli) async fn read_chain(&self, json: bool) -> Result<Opened, Failure> {
         Opened::new(&self.chain, &self.peers, json).await
@@ -115,7 +119,7 @@ impl AccountArgs {
     }
 
     /// The account's transactions, with its key unlocked; what becomes of them is proven by the client.
-    async fn wallet(&self, opened: &Opened) -> Result<Wallet, Failure> {
+    pub(super) async fn wallet(&self, opened: &Opened) -> Result<Wallet, Failure> {
         let configured = &opened.chain;
         let me = self.from()?;
         let keystore = Keystore::open(&self.keystore_dir()?)?;
@@ -152,7 +156,12 @@ impl<'a> Act<'a> {
     /// Follows the chain to its head.
     pub(in crate::cli) async fn open(account: &'a AccountArgs, json: bool) -> Result<Self, Failure> {
         let me = account.from()?;
-        Ok(Self { account, opened: account.read_chain(json).await?, me, json })
+        let opened = account.read_chain(json).await?;
+        if let Err(why) = newest::wait(&opened, me).await {
+            opened.stop().await;
+            return Err(why);
+        }
+        Ok(Self { account, opened, me, json })
     }
 
     /// What the account's calls touch, proven.
@@ -163,6 +172,19 @@ impl<'a> Act<'a> {
     /// As [`Self::situation`], with what votes on these proposals touch.
     pub(in crate::cli) async fn ballot(&self, proposals: &[U256]) -> Result<Chain, Failure> {
         self.opened.situation(self.me, &[], Some(proposals)).await
+    }
+
+    /// The chain that is read.
+    pub(in crate::cli) const fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
+    /// Adds where the account says that it serves.
+    pub(in crate::cli) async fn read_service_uri(&self, state: &mut Chain) -> Result<(), Failure> {
+        if let Read::ServiceUri(said) = self.opened.read(&Ask::ServiceUri(self.me)).await? {
+            state.registry.service_uri.set(&self.me, said.uri.unwrap_or_default());
+        }
+        Ok(())
     }
 
     /// Ends the client.
@@ -204,6 +226,9 @@ impl<'a> Act<'a> {
         }
         println!("{says}, as {}", self.me);
         println!("  by state {}", self.opened.known());
+        if forecasts.is_empty() {
+            println!("  that is so already: nothing is missing");
+        }
         for forecast in forecasts {
             for effect in &forecast.effects {
                 println!("  {effect}");
@@ -218,25 +243,37 @@ impl<'a> Act<'a> {
     }
 
     async fn send(&self, calls: Vec<Call>, state: &Chain, says: &str) -> Result<(), Failure> {
+        if calls.is_empty() {
+            return Ok(());
+        }
+        let steps = self.steps(calls, state)?;
+        let rehearsed = rehearse(self.opened.client(), self.opened.chain.accept, self.me, &steps).await?;
+        if self.json {
+            println!("{}", json!({ "simulation": rehearsed.says() }));
+        } else {
+            println!("  {}", rehearsed.says());
+        }
         if self.account.dry_run {
             return Ok(());
         }
         if !self.account.yes && !std::io::stdin().is_terminal() {
             return Err("there is no terminal to ask: give --yes to send, or --dry-run to look".into());
         }
-        let contracts = self.opened.client().config().contracts.clone().ok_or("no contracts")?;
-        let doors =
-            Doors { rounds_manager: contracts.rounds_manager, service_registry: contracts.service_registry };
         let wallet = self.account.wallet(&self.opened).await?;
-        let steps = calls.len();
-        for (at, call) in calls.into_iter().enumerate() {
-            let (to, data) =
-                encode(&call, &state.addresses, &doors).ok_or("nobody but its owner calls this")?;
-            let call = wallet::Call { to, value: U256::ZERO, data, gas_limit: None };
-            let simulated = wallet.simulate(&call).await?;
+        if finish(&wallet, self.json).await? {
+            return Err(
+                "an earlier command was not over when this one was typed, and changed what it was to do: \
+                 type it again"
+                    .into(),
+            );
+        }
+        let all = steps.len();
+        for (at, (to, value, data)) in steps.into_iter().enumerate() {
+            let call = wallet::Call { to, value, data, gas_limit: None };
+            let simulated = wallet.simulate(&call).await.map_err(|why| half_done(at, all, &why.into()))?;
             let cost = U256::from(simulated.gas).saturating_mul(U256::from(wallet.base_fee().await?));
             eprintln!(
-                "  step {} of {steps}: {} gas, about {} ({cost} wei){}",
+                "  step {} of {all}: {} gas, about {} ({cost} wei){}",
                 at + 1,
                 simulated.gas,
                 Wei(cost),
@@ -247,10 +284,36 @@ impl<'a> Act<'a> {
             }
             let key = format!("{says} {:032x}", rand::random::<u128>());
             let id = wallet.send(Intent { key, call, what: says.to_owned(), max_cost: None }).await?;
-            follow(&wallet, id, self.account.until.until(), self.json).await?;
+            if follow(&wallet, id, self.account.until.until(), self.json).await? == Followed::Left {
+                return Ok(());
+            }
         }
         Ok(())
     }
+
+    /// Calls as transactions carry them.
+    fn steps(&self, calls: Vec<Call>, state: &Chain) -> Result<Vec<(Address, U256, Bytes)>, Failure> {
+        let contracts = self.opened.client().config().contracts.clone().ok_or("no contracts")?;
+        let doors =
+            Doors { rounds_manager: contracts.rounds_manager, service_registry: contracts.service_registry };
+        let step = |call: Call| -> Result<_, Failure> {
+            let (to, data) =
+                encode(&call, &state.addresses, &doors).ok_or("nobody but its owner calls this")?;
+            Ok((to, U256::ZERO, data))
+        };
+        calls.into_iter().map(step).collect()
+    }
+}
+
+/// Says of a failure after how many steps it came, and that those are kept.
+fn half_done(done: usize, steps: usize, why: &Failure) -> Failure {
+    if done == 0 {
+        return why.to_string().into();
+    }
+    format!(
+        "{done} of {steps} steps are done, the next one fails: {why}. Type the same command again to go on"
+    )
+    .into()
 }
 
 /// What calls will do one after the other, done on `state`; or why one of them would fail.
@@ -276,110 +339,4 @@ fn confirmed() -> Result<bool, Failure> {
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
     Ok(matches!(line.trim(), "y" | "Y" | "yes"))
-}
-
-/// Shows how far a transaction is until it is far enough, or somebody presses Ctrl-C.
-async fn follow(wallet: &Wallet, id: Id, until: Until, json: bool) -> Result<(), Failure> {
-    let mut news = std::pin::pin!(wallet.follow(id));
-    let (mut look, mut lacked) = (tokio::time::interval(LOOK), None);
-    loop {
-        let progress = tokio::select! {
-            progress = news.next() => progress,
-            _ = look.tick() => {
-                say_what_is_lacking(wallet, id, &mut lacked);
-                continue;
-            }
-            _ = tokio::signal::ctrl_c() => {
-                eprintln!("left: the transaction is on disk; `livemesh stake pending` goes on with it");
-                return Ok(());
-            }
-        };
-        let Some(progress) = progress else { return Err("the transaction is no longer followed".into()) };
-        if json {
-            println!("{}", serde_json::to_string(&progress)?);
-        }
-        let reached = match &progress {
-            Progress::Sequenced(outcome) => Some((Until::Sequenced, outcome)),
-            Progress::Proven(outcome) => Some((Until::Proven, outcome)),
-            Progress::Confirmed(outcome) => Some((Until::Confirmed, outcome)),
-            Progress::Settled(outcome) => return settled(outcome, until, json),
-            Progress::Displaced => {
-                return Err("another transaction with the same nonce took its place".into());
-            }
-            Progress::Refused { why } => {
-                eprintln!("  refused, and tried again: {why}");
-                None
-            }
-            other => {
-                tracing::debug!(?other, "transaction");
-                None
-            }
-        };
-        let Some((stage, outcome)) = reached else { continue };
-        if !json {
-            println!(
-                "  {stage:?}: block {}, {} gas, transaction {}",
-                outcome.block, outcome.gas_used, outcome.hash
-            );
-        }
-        if stage >= until {
-            return ended(outcome);
-        }
-    }
-}
-
-/// Says why a transaction is not proven yet, once for each reason.
-fn say_what_is_lacking(wallet: &Wallet, id: Id, said: &mut Option<String>) {
-    let lacks = wallet.pending().into_iter().find(|view| view.id == id).and_then(|view| view.lacks);
-    if let Some(why) = lacks.as_ref().filter(|_| lacks != *said) {
-        eprintln!("  {why}");
-    }
-    *said = lacks;
-}
-
-/// A transaction under so many blocks that it is followed no further: nothing here has proven it, and nobody says so.
-fn settled(outcome: &Outcome, until: Until, json: bool) -> Result<(), Failure> {
-    if !json {
-        println!(
-            "  Settled, by what endpoints say: block {}, {} gas, transaction {}",
-            outcome.block, outcome.gas_used, outcome.hash
-        );
-    }
-    ended(outcome)?;
-    if until == Until::Sequenced {
-        return Ok(());
-    }
-    Err(format!("transaction {} is deep in the chain by what endpoints say; it was not proven", outcome.hash)
-        .into())
-}
-
-fn ended(outcome: &Outcome) -> Result<(), Failure> {
-    if outcome.success {
-        return Ok(());
-    }
-    Err(format!("transaction {} is in block {} and reverted: its gas is spent", outcome.hash, outcome.block)
-        .into())
-}
-
-/// `livemesh stake pending`: what is under way goes on.
-pub(super) async fn pending(account: &AccountArgs, json: bool) -> Result<(), Failure> {
-    let opened = account.read_chain(json).await?;
-    let followed = go_on(account, &opened, json).await;
-    opened.stop().await;
-    followed
-}
-
-async fn go_on(account: &AccountArgs, opened: &Opened, json: bool) -> Result<(), Failure> {
-    let wallet = account.wallet(opened).await?;
-    for view in wallet.pending() {
-        if json {
-            println!("{}", serde_json::to_string(&view)?);
-        } else {
-            println!("{}: nonce {}, {}", view.what, view.nonce, view.hash);
-        }
-    }
-    for id in wallet.resume() {
-        follow(&wallet, id, account.until.until(), json).await?;
-    }
-    Ok(())
 }

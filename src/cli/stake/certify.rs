@@ -21,8 +21,6 @@ use super::keys::password;
 use crate::cli::Failure;
 use crate::keys;
 
-/// Arbitrum One.
-const CHAIN_ID: u64 = 42_161;
 /// A certificate begins this much earlier than now, so that a node whose clock is behind can use it at once.
 const SKEW: Duration = Duration::from_secs(300);
 /// Largest request that is read, bytes.
@@ -48,9 +46,9 @@ pub(crate) struct Args {
     /// Voids all certificates of this staker with a smaller number
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     revocation: u64,
-    /// The chain that holds the stake; 42161 is Arbitrum One
-    #[arg(long, value_name = "ID", default_value_t = CHAIN_ID)]
-    chain_id: u64,
+    /// The chain that holds the stake [default: that of --network]
+    #[arg(long, value_name = "ID")]
+    chain_id: Option<u64>,
     /// Writes what is to be signed to this file, for a hardware wallet or `cast wallet sign --data --from-file`; with
     /// --signature, reads it
     #[arg(long, value_name = "FILE")]
@@ -78,7 +76,7 @@ enum RoleName {
     Verifier,
 }
 
-pub(crate) fn run(args: &Args, account: &AccountArgs, json: bool) -> Result<ExitCode, Failure> {
+pub(crate) async fn run(args: &Args, account: &AccountArgs, json: bool) -> Result<ExitCode, Failure> {
     let data_dir = account.data_dir()?;
     if let (Some(file), Some(Signature(signature))) = (&args.typed_data, args.signature) {
         let (certificate, chain_id) = typed_data::read(&read_request(file)?)?;
@@ -86,13 +84,14 @@ pub(crate) fn run(args: &Args, account: &AccountArgs, json: bool) -> Result<Exit
         return keep(args, &data_dir, chain_id, &signed, json);
     }
     let staker = account.from.ok_or("whose stake is it? give --from ADDRESS, the address that staked")?;
+    let chain_id = match args.chain_id {
+        Some(chain_id) => chain_id,
+        None => account.chain_id().await?.ok_or("nobody stakes on this network: give --chain-id")?,
+    };
     let certificate = args.certificate(&data_dir, staker, SystemTime::now())?;
     match &args.typed_data {
-        Some(file) => ask(file, args.chain_id, &certificate, json),
-        None => {
-            let signed = sign(account, certificate, args.chain_id)?;
-            keep(args, &data_dir, args.chain_id, &signed, json)
-        }
+        Some(file) => ask(file, chain_id, &certificate, json),
+        None => keep(args, &data_dir, chain_id, &sign(account, certificate, chain_id)?, json),
     }
 }
 
@@ -242,8 +241,12 @@ mod tests {
 
     fn certify(line: &[&str]) -> Result<ExitCode, Failure> {
         let cli = Cli::try_parse_from(std::iter::once(&"certify").chain(line))?;
-        run(&cli.args, &cli.account, true)
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(run(&cli.args, &cli.account, true))
     }
+
+    /// Arbitrum One.
+    const CHAIN_ID: u64 = 42_161;
 
     /// The address of the key that is 0x46 thirty-two times.
     const STAKER: &str = "0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F";
@@ -319,6 +322,21 @@ mod tests {
         let other = hex::encode_prefixed([[1; 64].as_slice(), &[27]].concat());
         let back = ["--data-dir", at, "--typed-data", request, "--signature", &other];
         assert!(certify(&back).is_err() && !keys::certificate_path(dir.path()).exists());
+    }
+
+    #[test]
+    fn the_chain_is_the_networks_unless_somebody_says_otherwise() {
+        let dir = tempfile::tempdir().unwrap();
+        let (at, request) = (dir.path().to_str().unwrap(), dir.path().join("request.json"));
+        let line = ["--data-dir", at, "--from", STAKER, "--typed-data", request.to_str().unwrap()];
+        let of = |more: &[&str]| {
+            certify(&[&line[..], more].concat())?;
+            Ok::<u64, Failure>(typed_data::read(&read_request(&request)?)?.1)
+        };
+        assert_eq!(of(&[]).unwrap(), CHAIN_ID);
+        assert_eq!(of(&["--network", "devnet"]).unwrap(), 412_346);
+        assert_eq!(of(&["--network", "devnet", "--chain-id", "7"]).unwrap(), 7);
+        assert!(of(&["--network", "holesky"]).unwrap_err().to_string().contains("--chain-id"));
     }
 
     #[test]

@@ -53,6 +53,18 @@ pub(super) async fn read(
     Ok(all)
 }
 
+/// The words of a proposal by its number, which is their hash: whoever tells them cannot change them.
+pub(super) async fn words(opened: &Opened, governor: Address, id: U256) -> Result<Proposed, Failure> {
+    let logs = logs::find(opened, governor, keccak256(CREATED)).await?;
+    let mut known = logs.iter().filter_map(|log| Proposed::read(&log.data));
+    known.find(|words| words.id == id).ok_or_else(|| {
+        format!(
+            "no endpoint tells the words of proposal {id}: give them (--to, --lpt or --eth, --description)"
+        )
+        .into()
+    })
+}
+
 fn shown(
     state: &Chain,
     id: U256,
@@ -82,7 +94,7 @@ fn shown(
         "treasury": Lpt(state.token.balances.at(&state.addresses.treasury)).to_string(),
     });
     if let Some(words) = words {
-        value["does"] = words.actions.iter().map(|action| does(state, action)).collect();
+        value["does"] = words.actions.iter().map(|action| json!(does(state, action))).collect();
         value["why"] = json!(words.description);
     }
     if let Some(me) = me {
@@ -154,9 +166,9 @@ const fn word(state: ProposalState) -> &'static str {
 }
 
 /// An action in words.
-fn does(state: &Chain, action: &Action) -> Value {
+pub(super) fn does(state: &Chain, action: &Action) -> String {
     let transfer = decode(Contract::LivepeerToken, &action.calldata);
-    let said = match transfer {
+    match transfer {
         Ok(Call::Token(Token::Transfer(to, amount))) if action.target == state.addresses.token => {
             format!("pays {} to {to}", Lpt(amount))
         }
@@ -164,6 +176,5 @@ fn does(state: &Chain, action: &Action) -> Value {
         _ => {
             format!("calls {} with {} bytes and {}", action.target, action.calldata.len(), Wei(action.value))
         }
-    };
-    json!(said)
+    }
 }

@@ -18,7 +18,7 @@ use wallet::{Intent, Progress, Settings, Signer, Until, Wallet};
 use super::{DELEGATED, FEE_SHARE, Key, REWARD_CUT, ROUND_LENGTH, Staker, lpt, settings};
 use crate::cli::Failure;
 use crate::cli::stake::act::foresee;
-use crate::cli::stake::{self, Terms};
+use crate::cli::stake::register::{Terms, bond, register};
 
 /// Slots before the first transaction.
 const BEGIN: u64 = 4;
@@ -94,13 +94,13 @@ impl<'a> Town<'a> {
                 fee_share: U256::from(FEE_SHARE),
                 service_uri: Some(format!("https://{}.demo.livemesh.invalid:8935", staker.name)),
             };
-            let mut calls = stake::register(&state, me, terms);
+            let mut calls = register(&state, me, terms)?;
             calls.push(Call::Bonding(Bonding::SetRewardCaller(staker.rewards.address)));
             registrations.push(foreseen(&mut state, me, calls, "register")?);
         }
         self.all(&registrations).await?;
         let last = stakers.last().ok_or("nobody stakes")?.address();
-        let calls = stake::bond(&state, delegator.address, lpt(DELEGATED), last);
+        let calls = bond(&state, delegator.address, lpt(DELEGATED), last);
         let delegation = foreseen(&mut state, delegator.address, calls, "delegate")?;
         let nothing = stakers.iter().map(|_| Vec::new());
         self.all(&nothing.chain([delegation]).collect::<Vec<_>>()).await
