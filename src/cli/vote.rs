@@ -51,10 +51,20 @@ struct Payment {
 #[derive(clap::Args, Clone, Debug)]
 struct Which {
     /// Its number; its words are then looked up, and proven by it
-    #[arg(conflicts_with = "Payment")]
+    #[arg(conflicts_with_all = ["to", "lpt", "eth", "description"])]
     proposal: Option<U256>,
-    #[command(flatten)]
-    payment: Option<Payment>,
+    /// Who is paid
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "proposal")]
+    to: Option<Address>,
+    /// LPT that are paid
+    #[arg(long, value_name = "LPT", value_parser = written::exact_lpt, required_unless_present_any = ["eth", "proposal"])]
+    lpt: Option<Lpt>,
+    /// Ether that is paid
+    #[arg(long, value_name = "ETH", value_parser = written::exact_wei)]
+    eth: Option<Wei>,
+    /// Why, exactly as proposed
+    #[arg(long, value_name = "TEXT", required_unless_present = "proposal")]
+    description: Option<String>,
 }
 
 /// See [`What::Cast`].
@@ -142,6 +152,14 @@ impl Payment {
     }
 }
 
+impl Which {
+    /// Its words, where they were said.
+    fn payment(&self) -> Option<Payment> {
+        let Self { lpt, eth, .. } = *self;
+        Some(Payment { to: self.to?, lpt, eth, description: self.description.clone()? })
+    }
+}
+
 impl What {
     /// What a proposal says that is made or carried on.
     async fn words(&self, opened: &Opened, state: &Chain) -> Result<Option<Proposed>, Failure> {
@@ -150,7 +168,7 @@ impl What {
             Self::Queue(which) | Self::Execute(which) => which,
             _ => return Ok(None),
         };
-        Ok(Some(match (which.proposal, &which.payment) {
+        Ok(Some(match (which.proposal, which.payment()) {
             (Some(id), _) => proposals::words(opened, state.addresses.governor, id).await?,
             (None, Some(payment)) => payment.words(state),
             (None, None) => return Err("which proposal? give its number, or all of its words".into()),
@@ -293,9 +311,9 @@ mod tests {
         let words =
             ["--to", "0x00000000000000000000000000000000000000aa", "--lpt", "10LPT", "--description", "why"];
         let by_number = which(&["7"]).unwrap();
-        assert!(by_number.proposal == Some(U256::from(7)) && by_number.payment.is_none());
+        assert!(by_number.proposal == Some(U256::from(7)) && by_number.payment().is_none());
         let by_words = which(&words).unwrap();
-        assert!(by_words.proposal.is_none() && by_words.payment.is_some());
+        assert!(by_words.proposal.is_none() && by_words.payment().is_some());
         assert!(which(&[&["7"], &words[..]].concat()).unwrap_err().contains("cannot be used with"));
         assert!(which(&words[..4]).unwrap_err().contains("--description"));
         assert!(which(&[]).is_err());
