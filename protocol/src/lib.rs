@@ -13,6 +13,7 @@ pub mod certificate;
 pub mod chain;
 pub mod earnings;
 pub mod economics;
+pub mod funding;
 pub mod hash;
 pub mod inflation;
 pub mod journal;

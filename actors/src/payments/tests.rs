@@ -8,6 +8,7 @@
 
 use alloy_primitives::U256;
 use protocol::Wei;
+use protocol::funding::Short;
 use protocol::tickets::credit::Credit;
 use protocol::tickets::terms::Funds;
 
@@ -85,6 +86,6 @@ fn a_deposit_that_runs_short_is_said_with_numbers_before_it_is_too_small() {
     world.payer.on_funds(Funds { deposit: face, reserve: ether(1), ..funds() });
     let alarms = world.payer.alarms(0);
     let missing = Wei(face.0 * U256::from(2));
-    assert_eq!(alarms[0], Alarm::Deposit { deposit: face, face, missing });
+    assert_eq!(alarms[0], Alarm::Deposit { short: Short::Soon, deposit: face, face, missing });
     assert!(matches!(alarms[1], Alarm::Reserve { pool: 4, .. }));
 }

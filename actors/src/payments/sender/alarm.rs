@@ -1,12 +1,10 @@
 //! What a broadcaster should be told before its payments stop.
 
 use alloy_primitives::U256;
+use protocol::funding::{Short, Shortage, deposit_shortage, reserve_shortage, share};
 use protocol::tickets::terms::Funds;
 use protocol::{Round, Wei};
 use thiserror::Error;
-
-/// A deposit should pay this many wins: fewer, and the next ones come out of the reserve.
-const WINS: u64 = 3;
 
 /// Payments stop soon, or have stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -14,6 +12,8 @@ pub enum Alarm {
     /// The deposit pays few wins.
     #[error("the deposit is {deposit} and a win pays {face}: fund {missing} more")]
     Deposit {
+        /// Whether tickets are refused already.
+        short: Short,
         /// Wei.
         deposit: Wei,
         /// Wei.
@@ -21,11 +21,13 @@ pub enum Alarm {
         /// Wei.
         missing: Wei,
     },
-    /// The reserve's share covers less than a win.
+    /// The reserve's share covers no win, or only the next one.
     #[error(
         "the reserve of {reserve} is {share} for each of {pool} orchestrators and a win pays {face}: fund {missing} more"
     )]
     Reserve {
+        /// Whether tickets are refused, or for smaller wins only, already.
+        short: Short,
         /// Wei.
         reserve: Wei,
         /// Wei.
@@ -54,15 +56,13 @@ pub enum Alarm {
 #[must_use]
 pub fn alarms(funds: &Funds, face: Wei, pool: u64, spent: Wei, limit: Wei) -> Vec<Alarm> {
     let mut found = Vec::new();
-    let wanted = face.0.saturating_mul(U256::from(WINS));
-    if funds.deposit.0 < wanted {
-        let missing = Wei(wanted - funds.deposit.0);
-        found.push(Alarm::Deposit { deposit: funds.deposit, face, missing });
+    let deposit = funds.deposit;
+    if let Some(Shortage { short, missing }) = deposit_shortage(deposit, face) {
+        found.push(Alarm::Deposit { short, deposit, face, missing });
     }
-    let share = funds.reserve.0 / U256::from(pool.max(1));
-    if share < face.0 {
-        let missing = Wei((face.0 - share).saturating_mul(U256::from(pool.max(1))));
-        found.push(Alarm::Reserve { reserve: funds.reserve, share: Wei(share), pool, face, missing });
+    let reserve = funds.reserve;
+    if let Some(Shortage { short, missing }) = reserve_shortage(reserve, pool, face) {
+        found.push(Alarm::Reserve { short, reserve, share: share(reserve, pool), pool, face, missing });
     }
     if funds.withdraw_round.0 != 0 {
         found.push(Alarm::Unlocking(funds.withdraw_round));
