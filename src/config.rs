@@ -12,14 +12,17 @@ use actors::ingest::Keys;
 use alloy_primitives::Address;
 use clap::{Args, CommandFactory, ValueEnum};
 use protocol::ladder::{BadLadder, LadderPlan};
+use protocol::price::stated::Stated;
 use protocol::{PricePerPixel, StreamId};
 use serde::{Deserialize, Serialize};
 
 pub(crate) mod chain;
 pub(crate) mod payments;
+pub(crate) mod prices;
 
 use chain::{Chain, ChainArgs, ChainFile};
 use payments::{Payments, PaymentsFile, Typed};
+use prices::{Elsewhere, Found, PriceFile, Prices};
 
 /// UDP port of the control plane.
 const CONTROL_PORT: u16 = 4935;
@@ -51,6 +54,8 @@ pub(crate) struct Config {
     pub(crate) orchestrator: Orchestrator,
     /// What viewers get.
     pub(crate) broadcast: Broadcast,
+    /// Prices of single broadcasters, and dollars.
+    pub(crate) prices: Prices,
     /// Where the staker's certificate is, unless in the data directory.
     pub(crate) certificate: Option<PathBuf>,
     /// Chains that are followed; only where the file has such a section.
@@ -193,12 +198,15 @@ pub(crate) struct NodeArgs {
     /// Segments transcoded for others at the same time [default: half the cores, at least 1]
     #[arg(long, env = "LIVEMESH_CAPACITY", value_name = "N")]
     pub(crate) capacity: Option<u32>,
-    /// Wei asked for a pixel [default: 0]
-    #[arg(long, env = "LIVEMESH_PRICE", value_name = "WEI")]
-    pub(crate) price: Option<u64>,
-    /// Most wei paid for a pixel [default: any]
-    #[arg(long, env = "LIVEMESH_MAX_PRICE", value_name = "WEI")]
-    pub(crate) max_price: Option<u64>,
+    /// What is asked: wei a pixel (1200wei, 5wei/1000px), or dollars for a minute of 720p (0.002USD/min) [default: free]
+    #[arg(long, env = "LIVEMESH_PRICE", value_name = "PRICE")]
+    pub(crate) price: Option<Stated>,
+    /// Most that is paid, stated like --price [default: any]
+    #[arg(long, env = "LIVEMESH_MAX_PRICE", value_name = "PRICE")]
+    pub(crate) max_price: Option<Stated>,
+    /// US dollars for an ether, for prices in dollars
+    #[arg(long, env = "LIVEMESH_ETH_USD", value_name = "RATE")]
+    pub(crate) eth_usd: Option<f64>,
     /// Address of the key that signs tickets, from the keystore
     #[arg(long, env = "LIVEMESH_TICKET_KEY", value_name = "ADDRESS")]
     pub(crate) ticket_key: Option<Address>,
@@ -238,6 +246,8 @@ pub(crate) struct File {
     orchestrator: OrchestratorFile,
     #[serde(default)]
     broadcast: BroadcastFile,
+    #[serde(default)]
+    price: PriceFile,
     chain: Option<ChainFile>,
     #[serde(default)]
     payments: PaymentsFile,
@@ -361,12 +371,15 @@ impl NodeArgs {
         if !(1..=256).contains(&capacity) {
             return Err(ConfigError::Value(format!("the capacity is {capacity}; use 1 to 256")));
         }
-        let price = PricePerPixel {
-            wei: self.price.or(file.orchestrator.price_wei).unwrap_or(0),
-            pixels: file.orchestrator.price_pixels.unwrap_or(1).max(1),
+        let wei = |wei| PricePerPixel { wei, pixels: file.orchestrator.price_pixels.unwrap_or(1).max(1) };
+        let elsewhere = Elsewhere {
+            ask: self.price,
+            ask_file: file.orchestrator.price_wei.map(wei),
+            max: self.max_price,
+            max_file: file.broadcast.max_price_wei.map(|wei| PricePerPixel { wei, pixels: 1 }),
+            eth_usd: self.eth_usd,
         };
-        let max_price =
-            self.max_price.or(file.broadcast.max_price_wei).map(|wei| PricePerPixel { wei, pixels: 1 });
+        let Found { ask: price, max: max_price, prices } = file.price.resolve(&elsewhere)?;
         let profiles = self.profiles.clone().or(file.broadcast.profiles);
         let chain = file.chain.map(|chain| ChainArgs::default().merge(&data_dir, chain)).transpose()?;
         let typed = Typed {
@@ -409,6 +422,7 @@ impl NodeArgs {
                 max_price,
                 patience: None,
             },
+            prices,
         })
     }
 }

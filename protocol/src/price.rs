@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub mod stated;
+
 /// A price as Livepeer quotes it (`PriceInfo` of its wire): `wei` for every `pixels` encoded pixels. Zero wei is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PricePerPixel {
