@@ -15,6 +15,7 @@ use crate::pool::{Hint, Pool};
 use crate::rounds::Round;
 
 pub mod calldata;
+mod payments;
 #[cfg(test)]
 mod tests;
 
@@ -62,6 +63,27 @@ pub enum Effect {
         /// After.
         after: Wei,
     },
+    /// What winning tickets are paid from first.
+    Deposit {
+        /// Before.
+        before: Wei,
+        /// After.
+        after: Wei,
+    },
+    /// What they are paid from then, a share for each orchestrator.
+    Reserve {
+        /// Before.
+        before: Wei,
+        /// After.
+        after: Wei,
+    },
+    /// Deposit and reserve are on their way out.
+    Unlocking {
+        /// First round in which they can be withdrawn, and no ticket is paid any more.
+        withdraw_round: Round,
+    },
+    /// Deposit and reserve stay where they are.
+    UnlockCancelled,
     /// Whom the sender delegates to.
     Delegate {
         /// Before; none for nobody.
@@ -154,6 +176,17 @@ pub enum Warning {
         /// Rounds until it can be withdrawn.
         rounds: u64,
     },
+    /// Paid streams stop, and tickets that are not redeemed in time are not paid.
+    PaymentsEnd {
+        /// First round in which no orchestrator takes tickets any more.
+        refused_from: Round,
+        /// First round in which no ticket is paid any more.
+        unpaid_from: Round,
+    },
+    /// There is a reserve and no deposit: no ticket can be made.
+    NoDeposit,
+    /// There is a deposit and no reserve: no ticket can be made.
+    NoReserve,
     /// Nothing changes.
     Nothing,
 }
@@ -238,6 +271,7 @@ fn effects(before: &Chain, after: &Chain, from: Address, watched: &[Address]) ->
     if had != has {
         effects.push(Effect::Tokens { before: Lpt(had), after: Lpt(has) });
     }
+    effects.extend(payments::effects(before, after, from));
     let (had, has) = (before.eth.at(&from), after.eth.at(&from));
     if had != has {
         effects.push(Effect::Ether { before: Wei(had), after: Wei(has) });
@@ -332,6 +366,7 @@ fn warnings(
             warnings.push(Warning::Locked { rounds: withdraw_round.0.saturating_sub(round.0) });
         }
     }
+    warnings.extend(payments::warnings(after, from, effects));
     Ok(warnings)
 }
 
@@ -379,6 +414,12 @@ impl fmt::Display for Effect {
             Self::Fees { before, after } => write!(f, "fees to withdraw: {before} -> {after}"),
             Self::Tokens { before, after } => write!(f, "tokens in hand: {before} -> {after}"),
             Self::Ether { before, after } => write!(f, "ether in hand, without gas: {before} -> {after}"),
+            Self::Deposit { before, after } => write!(f, "deposit: {before} -> {after}"),
+            Self::Reserve { before, after } => write!(f, "reserve: {before} -> {after}"),
+            Self::Unlocking { withdraw_round } => {
+                write!(f, "deposit and reserve can be withdrawn from round {withdraw_round}")
+            }
+            Self::UnlockCancelled => f.write_str("the unlocking is cancelled: deposit and reserve stay"),
             Self::Delegate { before, after: None, .. } => {
                 write!(f, "delegates to nobody any more (before: {})", name(before))
             }
@@ -432,6 +473,12 @@ impl fmt::Display for Warning {
             Self::Locked { rounds } => {
                 write!(f, "the stake earns nothing from now on and can be withdrawn in {rounds} rounds")
             }
+            Self::PaymentsEnd { refused_from, unpaid_from } => write!(
+                f,
+                "no orchestrator takes your tickets from round {refused_from} on: paid streams stop then. Tickets that won and are not redeemed before round {unpaid_from} are never paid"
+            ),
+            Self::NoDeposit => f.write_str("there is no deposit: no ticket can be made until there is"),
+            Self::NoReserve => f.write_str("there is no reserve: no ticket can be made until there is"),
             Self::Nothing => f.write_str("nothing changes for you: this would only cost gas"),
         }
     }

@@ -17,6 +17,7 @@ use super::words::want;
 use super::{Unreadable, guard, pool, round};
 use crate::state::{Keys, StateView};
 
+pub mod payments;
 pub mod votes;
 
 /// Newest unbonding locks of the sender that are read.

@@ -31,6 +31,21 @@ pub enum Call {
     Pause(bool),
 }
 
+impl Call {
+    /// Wei that go with a call whose arguments name them (`fundDepositAndReserve`), none for others. Beyond 256 bits the sum
+    /// stays at the largest number, which nobody has.
+    #[must_use]
+    pub const fn named_value(&self) -> U256 {
+        match self {
+            Self::Broker(
+                Broker::FundDepositAndReserve(deposit, reserve)
+                | Broker::FundDepositAndReserveFor(_, deposit, reserve),
+            ) => deposit.saturating_add(*reserve),
+            _ => U256::ZERO,
+        }
+    }
+}
+
 /// The token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Token {

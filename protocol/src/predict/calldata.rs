@@ -1,11 +1,11 @@
 //! A call as a transaction carries it: whom it goes to, and what it says. The inverse of [`crate::chain::abi::decode`] for
-//! what people stake and vote with.
+//! what people stake, vote and put money down with.
 
 use alloy_primitives::{Address, Bytes};
 
 use crate::chain::Addresses;
 use crate::chain::abi::{Value, call};
-use crate::chain::call::{Action, Bonding, Call, Governor, Polls, Rounds, Token};
+use crate::chain::call::{Action, Bonding, Broker, Call, Governor, Polls, Rounds, Token};
 use crate::pool::Hint;
 
 /// Where contracts live that [`Addresses`] does not name.
@@ -17,13 +17,14 @@ pub struct Doors {
     pub service_registry: Address,
 }
 
-/// Destination and data of a call; none for what only owners and gateways call.
+/// Destination and data of a call; none for what only owners and redeemers call.
 #[must_use]
 pub fn encode(what: &Call, at: &Addresses, doors: &Doors) -> Option<(Address, Bytes)> {
     let (to, data) = match what {
         Call::Token(token) => (at.token, of_token(token)),
         Call::Rounds(Rounds::InitializeRound) => (doors.rounds_manager, call("initializeRound()", &[])),
         Call::Bonding(bonding) => (at.bonding_manager, of_bonding(*bonding)?),
+        Call::Broker(broker) => (at.ticket_broker, of_broker(broker)?),
         Call::SetServiceUri(uri) => {
             (doors.service_registry, call("setServiceURI(string)", &[Value::Text(uri.clone())]))
         }
@@ -35,7 +36,6 @@ pub fn encode(what: &Call, at: &Addresses, doors: &Doors) -> Option<(Address, By
         Call::Send(_)
         | Call::Rounds(_)
         | Call::Minter(_)
-        | Call::Broker(_)
         | Call::Polls(Polls::Destroy(_))
         | Call::Pause(_) => return None,
     };
@@ -87,6 +87,27 @@ fn of_bonding(bonding: Bonding) -> Option<Vec<u8>> {
         }
         Bonding::SetRewardCaller(caller) => call("setRewardCaller(address)", &[caller.into()]),
         _ => return None,
+    })
+}
+
+fn of_broker(broker: &Broker) -> Option<Vec<u8>> {
+    Some(match *broker {
+        Broker::FundDeposit => call("fundDeposit()", &[]),
+        Broker::FundReserve => call("fundReserve()", &[]),
+        Broker::FundDepositAndReserve(deposit, reserve) => {
+            call("fundDepositAndReserve(uint256,uint256)", &[deposit.into(), reserve.into()])
+        }
+        Broker::FundDepositAndReserveFor(who, deposit, reserve) => call(
+            "fundDepositAndReserveFor(address,uint256,uint256)",
+            &[who.into(), deposit.into(), reserve.into()],
+        ),
+        Broker::Unlock => call("unlock()", &[]),
+        Broker::CancelUnlock => call("cancelUnlock()", &[]),
+        Broker::Withdraw => call("withdraw()", &[]),
+        Broker::Redeem(_)
+        | Broker::RedeemBatch(_)
+        | Broker::SetUnlockPeriod(_)
+        | Broker::SetTicketValidityPeriod(_) => return None,
     })
 }
 
@@ -161,7 +182,17 @@ mod tests {
             Governor::Execute(actions(), B256::repeat_byte(3)),
             Governor::Cancel(actions(), B256::repeat_byte(3)),
         ];
+        let broker = [
+            Broker::FundDeposit,
+            Broker::FundReserve,
+            Broker::FundDepositAndReserve(n, U256::MAX),
+            Broker::FundDepositAndReserveFor(one, n, n),
+            Broker::Unlock,
+            Broker::CancelUnlock,
+            Broker::Withdraw,
+        ];
         let calls = bonding.into_iter().map(|call| (Contract::BondingManager, Call::Bonding(call)));
+        let calls = calls.chain(broker.map(|call| (Contract::TicketBroker, Call::Broker(call))));
         let calls =
             calls.chain(governor.map(|call| (Contract::LivepeerGovernor, Call::Governor(call)))).chain([
                 (Contract::LivepeerToken, Call::Token(Token::Approve(one, n))),
