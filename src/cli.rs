@@ -22,6 +22,7 @@ mod economics;
 mod explain;
 mod node;
 mod peers;
+mod price;
 mod reward;
 mod round;
 mod stake;
@@ -88,9 +89,11 @@ pub(crate) enum Command {
     /// Says what inflation, supply and stake come to, rounds ahead
     #[command(subcommand)]
     Economics(economics::Command),
-    /// Shows what a node keeps of the money that it sent and earned
+    /// Money for tickets: funds, unlocks and withdraws it, and shows what was sent and earned
+    Tickets(Box<tickets::Args>),
+    /// Shows prices as people think of them, or suggests one
     #[command(subcommand)]
-    Tickets(tickets::Command),
+    Price(Box<price::Command>),
     /// Checks what this machine has and lacks
     Doctor(NodeArgs),
     /// Looks at the configuration
@@ -145,7 +148,8 @@ impl Cli {
             Command::Reward(args) => reward::run(*args, json).await,
             Command::Vote(args) => vote::run(*args, json).await,
             Command::Economics(command) => economics::run(command, json).await,
-            Command::Tickets(command) => tickets::run(command, json).await,
+            Command::Tickets(args) => tickets::run(*args, json).await,
+            Command::Price(command) => price::run(*command, json).await,
             Command::Doctor(args) => doctor::run(&args, json).await,
             Command::Config(command) => config::run(&command, json),
             // Handled before any runtime exists.

@@ -23,6 +23,12 @@ impl Ladder {
     pub fn pixels(&self) -> u64 {
         self.0.iter().map(RenditionSpec::pixels).sum()
     }
+
+    /// Pixels of so many seconds of all rungs, of a source with so many pictures a second.
+    #[must_use]
+    pub fn pixels_in(&self, seconds: u64, source: Fps) -> u64 {
+        self.0.iter().fold(0, |sum, rung| sum.saturating_add(rung.pixels_in(seconds, source)))
+    }
 }
 
 /// The outputs that a broadcaster wants, before the source's size is known.

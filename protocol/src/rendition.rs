@@ -63,6 +63,14 @@ impl RenditionSpec {
     pub fn pixels(&self) -> u64 {
         u64::from(self.width) * u64::from(self.height)
     }
+
+    /// Pixels of so many seconds, of a source with so many pictures a second where this follows the source.
+    #[must_use]
+    pub fn pixels_in(&self, seconds: u64, source: Fps) -> u64 {
+        let Fps { num, den } = self.fps.unwrap_or(source);
+        let pictures = (u128::from(seconds) * u128::from(num)).div_ceil(u128::from(den.max(1)));
+        u64::try_from(u128::from(self.pixels()).saturating_mul(pictures)).unwrap_or(u64::MAX)
+    }
 }
 
 /// One rendition of one segment, as it came back.

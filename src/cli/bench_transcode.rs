@@ -17,8 +17,10 @@ use tokio::sync::mpsc;
 
 use crate::cli::Failure;
 
-const WIDTH: u32 = 1280;
-const HEIGHT: u32 = 720;
+/// Width of the generated source, pixels.
+pub(super) const WIDTH: u32 = 1280;
+/// Its height, pixels.
+pub(super) const HEIGHT: u32 = 720;
 /// Pictures between key frames of the source, at 30 a second: two seconds.
 const GOP: u32 = 60;
 /// Units of the kernel's CPU times in one second (`USER_HZ`, the same on every Linux).
@@ -120,7 +122,7 @@ async fn measure(args: &Args, dir: &Path, json: bool) -> Result<Report, Failure>
 }
 
 /// Moving, detailed, noisy pictures with a key frame every two seconds, times from 10 s on.
-async fn generate(dir: &Path, seconds: u32) -> Result<PathBuf, Failure> {
+pub(super) async fn generate(dir: &Path, seconds: u32) -> Result<PathBuf, Failure> {
     let path = dir.join("source.mp4");
     let graph = format!(
         "testsrc2=s={WIDTH}x{HEIGHT}:r=30:d={seconds}[a];mandelbrot=s=640x360:r=30[b];\
@@ -167,7 +169,7 @@ async fn generate(dir: &Path, seconds: u32) -> Result<PathBuf, Failure> {
 }
 
 /// One segment a key frame.
-fn cut(file: &Bytes) -> Result<Vec<Bytes>, Failure> {
+pub(super) fn cut(file: &Bytes) -> Result<Vec<Bytes>, Failure> {
     let movie = fmp4::parse(file)?;
     let (config, track) = movie.video().ok_or("the generated source has no video")?;
     let mut groups: Vec<Vec<Sample>> = Vec::new();

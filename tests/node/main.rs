@@ -9,6 +9,7 @@ mod admission;
 mod boundaries;
 mod chain;
 mod command_line;
+mod funding;
 mod lan;
 mod nat;
 mod stake;

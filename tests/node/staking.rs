@@ -2,7 +2,7 @@
 //! the protocol's rules make of the same calls, and what `status` shows is that.
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Output, Stdio};
 
 use alloy_primitives::{Address, U256};
 use fixtures::devnet::livepeer::Funded;
@@ -18,12 +18,13 @@ use crate::world::{LIVEMESH, PATIENCE, World, succeeded};
 /// L1 blocks of a round: 12 s, so that no command runs over its end but the ones that wait for it.
 const ROUND: u64 = 120;
 
-struct Staking {
-    world: World,
-    devnet: Devnet,
+/// A devnet whose rounds nobody keeps, the accounts of whoever types, and what the rules make of what is typed.
+pub(crate) struct Staking {
+    pub(crate) world: World,
+    pub(crate) devnet: Devnet,
     network: PathBuf,
     /// What the rules say.
-    oracle: Chain,
+    pub(crate) oracle: Chain,
 }
 
 fn lpt(n: u64) -> U256 {
@@ -31,7 +32,7 @@ fn lpt(n: u64) -> U256 {
 }
 
 impl Staking {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (world, settings) = (World::with(0).await, Settings::default());
         let settings =
             Settings { slot_ms: 100, round_length: ROUND, orchestrators: 0, keeper: false, ..settings };
@@ -43,7 +44,7 @@ impl Staking {
     }
 
     /// An account whose key is in the keystore.
-    async fn account(&self, n: usize) -> Address {
+    pub(crate) async fn account(&self, n: usize) -> Address {
         let Funded { address, secret, .. } = self.devnet.with(|world| world.livepeer.funded[n].clone());
         let file = self.world.path(&format!("key{n}"));
         std::fs::write(&file, alloy_primitives::hex::encode(secret)).unwrap();
@@ -53,33 +54,47 @@ impl Staking {
         address
     }
 
-    async fn livemesh(&self, args: &[&str]) -> String {
-        let mut command = Command::new(LIVEMESH);
-        command.args(args).env("LIVEMESH_DATA_DIR", self.world.path("data"));
-        command.env("LIVEMESH_CHAIN_NETWORK", &self.network).env("LIVEMESH_CHAIN_ACCEPT", "sequenced:1");
-        command.env("LIVEMESH_PASSWORD", "devnet").env("LIVEMESH_LOG", "error").stdin(Stdio::null());
-        let output = tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap();
+    pub(crate) async fn livemesh(&self, args: &[&str]) -> String {
+        let output = self.output(args).await;
         succeeded(&format!("{args:?}"), &output);
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Types a command that must fail, and returns what it says.
+    pub(crate) async fn refused(&self, args: &[&str]) -> String {
+        let output = self.output(args).await;
+        assert!(!output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stdout));
+        String::from_utf8(output.stderr).unwrap()
+    }
+
+    async fn output(&self, args: &[&str]) -> Output {
+        let mut command = Command::new(LIVEMESH);
+        command.args(args).env("LIVEMESH_DATA_DIR", self.world.path("data"));
+        command.env("LIVEMESH_CHAIN_NETWORK", &self.network).env("LIVEMESH_CHAIN_ACCEPT", "sequenced:1");
+        command.env("LIVEMESH_PASSWORD", "devnet").env("LIVEMESH_LOG", "error").stdin(Stdio::null());
+        tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap()
+    }
+
     /// Types a command, and has the rules do the same.
-    async fn type_in(&mut self, from: Address, args: &[&str], calls: Vec<Call>) {
+    pub(crate) async fn type_in(&mut self, from: Address, args: &[&str], calls: Vec<Call>) -> String {
         let from_flag = from.to_string();
-        self.livemesh(&[&args[..1], &["--yes", "--from", &from_flag], &args[1..]].concat()).await;
+        let typed = [&args[..1], &["--json", "--yes", "--from", &from_flag], &args[1..]].concat();
+        let said = self.livemesh(&typed).await;
         let truth = self.devnet.with(|world| world.livepeer.chain.clone());
         self.oracle.advance(truth.head());
         for call in calls {
-            self.oracle.apply(from, U256::ZERO, call).unwrap();
+            self.oracle.apply(from, call.named_value(), call).unwrap();
         }
         assert_eq!(self.oracle.bonding, truth.bonding, "{args:?}");
         assert_eq!(self.oracle.votes, truth.votes, "{args:?}");
         assert_eq!(self.oracle.token, truth.token, "{args:?}");
         assert_eq!(self.oracle.minter, truth.minter, "{args:?}");
+        assert_eq!(self.oracle.broker, truth.broker, "{args:?}");
+        said
     }
 
     /// Waits for the round after the one that was begun last, and begins it.
-    async fn next_round(&mut self, from: Address) {
+    pub(crate) async fn next_round(&mut self, from: Address) {
         let begun = *self.oracle.rounds.last_initialized_round;
         let turned = async {
             while self.devnet.with(|world| world.livepeer.chain.current_round().unwrap()) <= begun {

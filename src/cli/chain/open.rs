@@ -1,8 +1,9 @@
 //! The chain for other commands: a client that has reached the head and L2 state, read from until it is stopped.
 
 use alloy_primitives::{Address, U256};
-use lightclient::livepeer::{Ask, Hint, Read, Unreadable, situation};
-use lightclient::proven::Anchor;
+use lightclient::livepeer::{Ask, Contracts, Hint, Read, Unreadable, situation};
+use lightclient::proven::{Anchor, Proven};
+use lightclient::state::StateView;
 use lightclient::sync::LightClient;
 use protocol::chain::Chain as State;
 
@@ -19,6 +20,16 @@ pub(in crate::cli) struct Opened {
     /// What was configured.
     pub(in crate::cli) chain: Chain,
     known: std::sync::Mutex<String>,
+}
+
+/// What calls at the ticket broker touch.
+pub(in crate::cli) struct Purse {
+    /// The account, its money in the broker, the pool and the round.
+    pub(in crate::cli) state: State,
+    /// What a unit of gas cost in that block, wei.
+    pub(in crate::cli) base_fee: u64,
+    /// How all of it is known.
+    pub(in crate::cli) proof: serde_json::Value,
 }
 
 impl Opened {
@@ -54,20 +65,48 @@ impl Opened {
         others: &[Address],
         proposals: Option<&[U256]>,
     ) -> Result<State, Failure> {
-        let client = self.client();
-        let contracts = client.config().contracts.clone().ok_or("this network names no contracts")?;
-        let read = client
+        let contracts = self.contracts()?;
+        let votes = |view: &dyn StateView, state: &mut State| match proposals {
+            Some(ids) => situation::votes::add(view, &contracts, state, me, ids),
+            None => Ok(()),
+        };
+        Ok(self.touched(me, others, votes).await?.value.0)
+    }
+
+    /// What calls of `me` at the ticket broker touch, proven.
+    pub(in crate::cli) async fn purse(&self, me: Address) -> Result<Purse, Failure> {
+        let contracts = self.contracts()?;
+        let read = self
+            .touched(me, &[], |view, state| situation::payments::add(view, &contracts, state, me))
+            .await?;
+        let (state, base_fee) = read.value;
+        let proof = super::known(&read.anchor, self.client().now_ms() / 1000);
+        Ok(Purse { state, base_fee, proof })
+    }
+
+    fn contracts(&self) -> Result<Contracts, Failure> {
+        Ok(self.client().config().contracts.clone().ok_or("this network names no contracts")?)
+    }
+
+    /// What calls of `me` towards `others` touch and what `add` adds to it, all of one block, with its base fee, wei.
+    async fn touched(
+        &self,
+        me: Address,
+        others: &[Address],
+        add: impl Fn(&dyn StateView, &mut State) -> Result<(), Unreadable> + Send + Sync,
+    ) -> Result<Proven<(State, u64)>, Failure> {
+        let contracts = self.contracts()?;
+        let read = self
+            .client()
             .read(self.chain.accept, situation::keys(&contracts), |view, anchor| {
                 let at = (anchor.nitro.l1_block, anchor.header.timestamp);
                 let mut state = situation::read(view, &contracts, me, others, at)?;
-                if let Some(ids) = proposals {
-                    situation::votes::add(view, &contracts, &mut state, me, ids)?;
-                }
-                Ok::<_, Unreadable>(state)
+                add(view, &mut state)?;
+                Ok::<_, Unreadable>((state, anchor.header.base_fee.unwrap_or_default()))
             })
             .await?;
         self.note(&read.anchor);
-        Ok(read.value)
+        Ok(read)
     }
 
     /// Remembers how something was known.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use alloy_primitives::{Address, Bytes, U256};
 use lightclient::livepeer::{Ask, Read};
-use protocol::Wei;
 use protocol::chain::{Call, Chain};
 use protocol::predict::calldata::{Doors, encode};
 use protocol::predict::{Effect, Forecast, predict};
-use serde_json::json;
+use protocol::{Round, Wei};
+use serde_json::{Value, json};
 use wallet::{Intent, Keystore, Settings, Until, Wallet, Witness};
 
 use super::follow::{Followed, finish, follow};
@@ -22,7 +22,7 @@ use super::rehearse::rehearse;
 use crate::adapters::witness::ChainWitness;
 use crate::chain::{plan, staking_chain_id};
 use crate::cli::Failure;
-use crate::cli::chain::open::{Opened, PeerArgs};
+use crate::cli::chain::open::{Opened, PeerArgs, Purse};
 use crate::cli::vote::proposals::wait;
 use crate::config::NodeArgs;
 use crate::config::chain::{Chain as Configured, ChainArgs};
@@ -49,13 +49,13 @@ pub(in crate::cli) struct AccountArgs {
     #[arg(long, global = true)]
     dry_run: bool,
     /// Says costs in US dollars too, at so many for an ether
-    #[arg(long, global = true, value_name = "RATE")]
-    eth_usd: Option<f64>,
+    #[arg(long, global = true, env = "LIVEMESH_ETH_USD", value_name = "RATE")]
+    pub(in crate::cli) eth_usd: Option<f64>,
     /// How far to wait; Ctrl-C leaves safely at any time
     #[arg(long, global = true, value_enum, default_value_t = Wanted::Sequenced)]
     pub(super) until: Wanted,
     #[command(flatten)]
-    chain: ChainArgs,
+    pub(in crate::cli) chain: ChainArgs,
     #[command(flatten)]
     peers: PeerArgs,
 }
@@ -83,7 +83,7 @@ impl Wanted {
 
 impl AccountArgs {
     /// The node's data directory.
-    pub(super) fn data_dir(&self) -> Result<PathBuf, Failure> {
+    pub(in crate::cli) fn data_dir(&self) -> Result<PathBuf, Failure> {
         let args = NodeArgs { data_dir: self.chain.data_dir.clone(), ..NodeArgs::default() };
         Ok(args.data_dir()?)
     }
@@ -187,6 +187,16 @@ impl<'a> Act<'a> {
         Ok(())
     }
 
+    /// As [`Self::situation`], with the account's money in the ticket broker.
+    pub(in crate::cli) async fn purse(&self) -> Result<Purse, Failure> {
+        self.opened.purse(self.me).await
+    }
+
+    /// How long it is until a round begins, in words.
+    pub(in crate::cli) fn wait(&self, state: &Chain, round: Round) -> String {
+        wait(state, round, self.opened.client().config().spec.slot_ms)
+    }
+
     /// Ends the client.
     pub(in crate::cli) async fn close(self) {
         self.opened.stop().await;
@@ -195,12 +205,23 @@ impl<'a> Act<'a> {
     /// Says, asks, sends and follows: each call after the one before it.
     pub(in crate::cli) async fn run(
         &self,
-        mut state: Chain,
+        state: Chain,
         calls: Vec<Call>,
         says: &str,
     ) -> Result<(), Failure> {
+        self.run_planned(state, calls, says, None).await
+    }
+
+    /// As [`Self::run`], of a plan that programs are told too.
+    pub(in crate::cli) async fn run_planned(
+        &self,
+        mut state: Chain,
+        calls: Vec<Call>,
+        says: &str,
+        plan: Option<Value>,
+    ) -> Result<(), Failure> {
         let forecasts = foresee(&mut state, self.me, calls, says)?;
-        self.tell(says, &forecasts, &state)?;
+        self.tell(says, &forecasts, &state, plan)?;
         self.send(forecasts.iter().map(|forecast| forecast.call.clone()).collect(), &state, says).await
     }
 
@@ -217,10 +238,19 @@ impl<'a> Act<'a> {
         self.send(vec![call], state, says).await
     }
 
-    fn tell(&self, says: &str, forecasts: &[Forecast], state: &Chain) -> Result<(), Failure> {
+    fn tell(
+        &self,
+        says: &str,
+        forecasts: &[Forecast],
+        state: &Chain,
+        plan: Option<Value>,
+    ) -> Result<(), Failure> {
         if self.json {
-            let value =
-                json!({ "does": says, "from": self.me, "known": self.opened.known(), "steps": forecasts });
+            let known = self.opened.known();
+            let mut value = json!({ "does": says, "from": self.me, "known": known, "steps": forecasts });
+            if let Some(plan) = plan {
+                value["plan"] = plan;
+            }
             println!("{}", serde_json::to_string_pretty(&value)?);
             return Ok(());
         }
@@ -232,9 +262,8 @@ impl<'a> Act<'a> {
         for forecast in forecasts {
             for effect in &forecast.effects {
                 println!("  {effect}");
-                if let Effect::Lock { withdraw_round, .. } = effect {
-                    let slot_ms = self.opened.client().config().spec.slot_ms;
-                    println!("    that is {}", wait(state, *withdraw_round, slot_ms));
+                if let Effect::Lock { withdraw_round, .. } | Effect::Unlocking { withdraw_round } = effect {
+                    println!("    that is {}", self.wait(state, *withdraw_round));
                 }
             }
             forecast.warnings.iter().for_each(|warning| println!("  CAREFUL: {warning}"));
@@ -298,8 +327,8 @@ impl<'a> Act<'a> {
             Doors { rounds_manager: contracts.rounds_manager, service_registry: contracts.service_registry };
         let step = |call: Call| -> Result<_, Failure> {
             let (to, data) =
-                encode(&call, &state.addresses, &doors).ok_or("nobody but its owner calls this")?;
-            Ok((to, U256::ZERO, data))
+                encode(&call, &state.addresses, &doors).ok_or("nobody but owners and redeemers call this")?;
+            Ok((to, call.named_value(), data))
         };
         calls.into_iter().map(step).collect()
     }
@@ -325,9 +354,10 @@ pub(in crate::cli) fn foresee(
 ) -> Result<Vec<Forecast>, Failure> {
     let mut forecasts = Vec::new();
     for call in calls {
-        let forecast = predict(state, me, U256::ZERO, call)
+        let value = call.named_value();
+        let forecast = predict(state, me, value, call)
             .map_err(|revert| format!("to {says} would fail, and nothing was sent: {revert}"))?;
-        state.apply(me, U256::ZERO, forecast.call.clone())?;
+        state.apply(me, value, forecast.call.clone())?;
         forecasts.push(forecast);
     }
     Ok(forecasts)

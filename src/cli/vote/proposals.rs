@@ -144,7 +144,7 @@ pub(in crate::cli) fn wait(state: &Chain, round: Round, slot_ms: u64) -> String 
 }
 
 /// Seconds as people say them.
-pub(super) fn time(seconds: u64) -> String {
+pub(in crate::cli) fn time(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
         120..7200 => format!("{} min", seconds / 60),
