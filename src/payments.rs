@@ -113,6 +113,9 @@ pub(crate) async fn start(money: Money<'_>, chain: OnChain, group: &Group) -> Re
         sides.purse = Some(Arc::new(Purse::new(slot, sender, money.control.clone())));
     }
     if let Some(((books, winners), me)) = payee {
+        if !config.prices.broadcasters.is_empty() {
+            tracing::warn!(asked = %config.orchestrator.price, "price.broadcasters is not quoted yet: all are asked the same");
+        }
         let desk = Desk { books: books.clone(), price: config.orchestrator.price, facts: wants };
         sides.tasks.push(tokio::spawn(counter::serve(Counter::open(&money.control)?, desk)));
         sides.tasks.extend(redeemer(&money, chain, me, &books, winners, group).await?);

@@ -37,7 +37,7 @@ pub struct Use {
     pub price: PricePerPixel,
     /// What a win pays.
     pub face: Wei,
-    /// Orchestrators in the pool of the next round.
+    /// Orchestrators that may be in the pool of the round in which a ticket is redeemed.
     pub pool: u64,
 }
 

@@ -75,7 +75,8 @@ async fn money_for_tickets_goes_in_and_comes_out_to_the_wei() {
         seconds: 36_000,
         price: PricePerPixel { wei: 70, pixels: 1 },
         face: Wei(U256::from(REDEEM_GAS * REDEMPTIONS_PER_WIN) * staking.base_fee()),
-        pool: 0,
+        // Nobody is in the pool, but that many may be.
+        pool: 100,
     };
     let plan = use_.plan();
     let (deposit, reserve) = (plan.deposit.0, plan.reserve.0);

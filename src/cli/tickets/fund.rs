@@ -5,8 +5,8 @@
 use std::path::PathBuf;
 
 use alloy_primitives::U256;
-use protocol::chain::Call;
 use protocol::chain::call::Broker;
+use protocol::chain::{Call, Chain};
 use protocol::funding::{Plan, REDEEM_GAS, REDEMPTIONS_PER_WIN, SPARE_WINS, Use};
 use protocol::price::stated::Stated;
 use protocol::rendition::Fps;
@@ -62,6 +62,13 @@ fn hours(text: &str) -> Result<f64, String> {
 pub(super) fn usual_face(base_fee: u64) -> Wei {
     let gas = U256::from(REDEEM_GAS) * U256::from(base_fee.max(1));
     Wei(gas.saturating_mul(U256::from(REDEMPTIONS_PER_WIN)))
+}
+
+/// Orchestrators that a reserve may be divided by before a ticket of today is redeemed: all that the pool takes. Orchestrators
+/// reckon with as many, whoever is in it now.
+pub(super) fn pool_limit(state: &Chain) -> u64 {
+    let pool = &state.bonding.transcoder_pool;
+    pool.size.max(*pool.max_size).saturating_to()
 }
 
 pub(super) async fn run(args: &Args, account: &AccountArgs, json: bool) -> Result<(), Failure> {
@@ -144,7 +151,7 @@ impl<'a> Wanted<'a> {
             seconds: (self.args.hours * 3600.0).ceil() as u64,
             price: self.price,
             face: self.args.face.unwrap_or_else(|| usual_face(purse.base_fee)),
-            pool: purse.state.bonding.transcoder_pool.size.saturating_to(),
+            pool: pool_limit(&purse.state),
         };
         let plan = use_.plan();
         let has = purse.state.broker.senders.at(&act.me).deposit;
@@ -192,7 +199,7 @@ impl<'a> Wanted<'a> {
         println!("            should be left. There is {has}");
         println!("  reserve   {}", plan.reserve);
         println!(
-            "            it is divided by the {pool} orchestrators of the next round, and each must find {} in its part: with",
+            "            it is divided by the {pool} orchestrators that a round may have, and each must find {} in its part: with",
             plan.share
         );
         println!(

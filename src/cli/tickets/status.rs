@@ -11,7 +11,7 @@ use protocol::funding::{Short, Shortage, deposit_shortage, reserve_shortage, sha
 use serde_json::{Value, json};
 
 use super::burn::Burn;
-use super::fund::usual_face;
+use super::fund::{pool_limit, usual_face};
 use crate::cli::Failure;
 use crate::cli::stake::act::AccountArgs;
 use crate::cli::vote::proposals::{time, wait};
@@ -36,7 +36,7 @@ pub(super) async fn run(account: &AccountArgs, address: Option<Address>, json: b
     let (Read::Sender(sender), purse) = read? else {
         return Err("a read answered something else than was asked".into());
     };
-    let pool = purse.state.bonding.transcoder_pool.size.saturating_to::<u64>();
+    let pool = pool_limit(&purse.state);
     let face = burn.and_then(|burn| burn.face).unwrap_or_else(|| usual_face(purse.base_fee));
     let told = Told { sender: &sender, pool, burn, face, known: &known };
     if json {
@@ -82,7 +82,10 @@ impl Told<'_> {
         println!("{address} in round {round}, by state {}", self.known);
         line("deposit", deposit);
         let each = share(reserve, self.pool);
-        line("reserve", format!("{reserve}, {each} for each of {} orchestrators", self.pool));
+        line(
+            "reserve",
+            format!("{reserve}, {each} for each of {} orchestrators that a round may have", self.pool),
+        );
         line("claimed of it", format!("{claimed} in this round"));
         line(
             "lock",
