@@ -30,7 +30,7 @@ impl Burn {
         let since = now_ms.saturating_sub(LOOK_BACK_MS);
         let (mut own, mut fine) = (BTreeSet::new(), U512::ZERO);
         let (mut first, mut face) = (now_ms, None);
-        ledger::read(ledger, 0, u64::MAX, |_, entry| match entry {
+        ledger::read(ledger, u64::MAX, |_, entry| match entry {
             Entry::SessionOpened(opened) if opened.side == Side::Sender && opened.sender == sender => {
                 own.insert(opened.session);
             }
