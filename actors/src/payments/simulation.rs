@@ -20,7 +20,7 @@ use protocol::tickets::terms::Unacceptable;
 use protocol::{Hash, PricePerPixel, SegmentId, Wei};
 use rand::Rng;
 
-use self::world::{PIXELS, Stop, Stream, World};
+use self::world::{DAY_MS, PIXELS, Stop, Stream, World};
 use super::recipient::Refusal;
 use super::recipient::core::Ask;
 use super::sender::Unpayable;
@@ -216,38 +216,36 @@ impl World {
         assert!(payee.balance() <= segment.plus(one), "at risk is one segment, in whole tickets");
         let got = self.delivered.remove(&session).unwrap_or_default();
         assert!(got <= payee.debited && got <= payer.credited.plus(payer.written_off));
-        let keep_losses = payer.written_off > Credit::ZERO;
+        let lost = payer.written_off > Credit::ZERO;
         let closed = self.senders[s].1.core.close(self.now_ms, session);
         self.senders[s].1.disk.extend(closed.entries);
         let closed = Entry::SessionClosed { session, side: Side::Recipient, at_ms: self.now_ms };
         self.orchestrators[r].side.disk.push(closed);
-        if !keep_losses {
-            let l1_block = self.contracts.l1_block();
-            self.senders[s].1.disk.retain(|entry| counts(entry, session, l1_block));
-            self.orchestrators[r].side.disk.retain(|entry| counts(entry, session, l1_block));
-        }
+        let today = self.now_ms / DAY_MS;
+        self.over.insert(session, if lost { today } else { 0 });
+        let l1_block = self.contracts.l1_block();
+        let ended = |session: &SessionId| self.over.get(session).is_some_and(|day| *day < today);
+        self.senders[s].1.disk.retain(|entry| counts(entry, ended, l1_block));
+        self.orchestrators[r].side.disk.retain(|entry| counts(entry, ended, l1_block));
         self.restart_sender(s);
         self.restart_recipient(r);
         self.told.sessions += 1;
     }
 }
 
-/// Whether an entry still counts when a session has ended.
-fn counts(entry: &Entry, ended: SessionId, l1_block: u64) -> bool {
+/// Whether an entry still counts, when these sessions have ended.
+fn counts(entry: &Entry, ended: impl Fn(&SessionId) -> bool, l1_block: u64) -> bool {
     match entry {
-        Entry::SessionOpened(opened) => opened.session != ended,
-        Entry::SessionClosed { session, .. } => *session != ended,
-        Entry::TicketsSent(sent) => sent.session != ended,
-        Entry::Receipt(work) | Entry::Debit(work) => work.session != ended,
-        Entry::Statement { statement, .. } => statement.statement.session != ended,
+        Entry::SessionOpened(opened) => !ended(&opened.session),
+        Entry::SessionClosed { session, .. } | Entry::WrittenOff { session, .. } => !ended(session),
+        Entry::TicketsSent(sent) => !ended(&sent.session),
+        Entry::Receipt(work) | Entry::Debit(work) => !ended(&work.session),
+        Entry::Statement { statement, .. } => !ended(&statement.statement.session),
         Entry::NonceReserved { expiration_block, .. } => expiration_block + KEPT > l1_block,
         Entry::TicketsAccepted(accepted) => {
-            accepted.session != ended || accepted.expiration_block + KEPT > l1_block
+            !ended(&accepted.session) || accepted.expiration_block + KEPT > l1_block
         }
-        Entry::ParamsSecret { .. }
-        | Entry::Winner(_)
-        | Entry::Redemption { .. }
-        | Entry::WrittenOff { .. } => true,
+        Entry::ParamsSecret { .. } | Entry::Winner(_) | Entry::Redemption { .. } => true,
     }
 }
 

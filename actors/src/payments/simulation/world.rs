@@ -32,7 +32,7 @@ const REDEEM: u64 = 224_000;
 const DEPOSIT: u64 = 5_000_000_000_000;
 /// A reserve whose share is about ten wins, however large the pool.
 const RESERVE: u64 = 8_000_000_000_000;
-const DAY_MS: u64 = 86_400_000;
+pub(super) const DAY_MS: u64 = 86_400_000;
 
 /// One side's disk and what it has in memory.
 pub(super) struct Side<C> {
@@ -102,6 +102,8 @@ pub(super) struct World {
     pub(super) delivered: BTreeMap<SessionId, Credit>,
     /// What was ever written, as far as nothing of it may come twice.
     pub(super) audit: Audit,
+    /// Sessions that have ended, and the day on which what was lost in them counts.
+    pub(super) over: BTreeMap<SessionId, u64>,
     /// Other members of the pool, and since when.
     rivals: VecDeque<(Address, Round)>,
 }
@@ -121,6 +123,7 @@ impl World {
             one_in,
             delivered: BTreeMap::new(),
             audit: Audit::default(),
+            over: BTreeMap::new(),
             rivals: VecDeque::new(),
         };
         (1..=3).for_each(|key| world.contracts.fund(sender(key), wei(DEPOSIT), wei(RESERVE)));
