@@ -310,7 +310,12 @@ fn finish(world: &mut World, segments: u64, crashed: u64) {
     );
     assert!(audit.accepted.is_subset(&audit.sent));
     assert!(audit.worst_loss() <= segment, "a sender loses no more than a segment");
-    assert_eq!(audit.unpaid, Wei::default(), "a recipient loses nothing that it worked for");
+    assert_eq!(
+        audit.unpaid,
+        Wei::default(),
+        "a recipient loses nothing that it worked for: {:?}",
+        audit.unpaid_by
+    );
     let earned = world.orchestrators.iter().map(|o| o.desk.earned.0).fold(U256::ZERO, |a, b| a + b);
     let gas = world.orchestrators.iter().map(|o| o.desk.gas.0).fold(U256::ZERO, |a, b| a + b);
     assert!(gas < earned, "redemptions pay");

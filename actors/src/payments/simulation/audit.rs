@@ -26,6 +26,8 @@ pub(super) struct Audit {
     owed: BTreeMap<B256, Wei>,
     /// What winners that got credit were not paid.
     pub(super) unpaid: Wei,
+    /// Steps by which they ended.
+    pub(super) unpaid_by: Vec<Redemption>,
 }
 
 impl Audit {
@@ -80,7 +82,10 @@ impl Audit {
             Redemption::Redeemed { from_deposit, from_reserve, .. } => plus(*from_deposit, *from_reserve),
             _ => Wei::default(),
         };
-        self.unpaid.0 += face.0.saturating_sub(paid.0);
+        if paid < face {
+            self.unpaid.0 += face.0 - paid.0;
+            self.unpaid_by.push(step.clone());
+        }
     }
 
     /// Winners that got credit and are not paid yet.

@@ -210,6 +210,10 @@ impl World {
     pub(super) fn block(&mut self) {
         self.contracts.advance(1);
         self.leaves_or_stays();
+        // Spikes of gas pass within a round, as on the real chain.
+        if self.chance(10) {
+            self.orchestrators.iter_mut().for_each(|o| o.desk.base_fee = o.desk.base_fee.min(50));
+        }
         match self.rng.random_range(0..400_u32) {
             1..=4 => self.pool_changes(),
             5..=12 => {
