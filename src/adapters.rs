@@ -3,6 +3,7 @@
 pub(crate) mod admission;
 pub(crate) mod chain;
 pub(crate) mod duties;
+pub(crate) mod handover;
 pub(crate) mod ledger;
 pub(crate) mod local;
 pub(crate) mod mesh;

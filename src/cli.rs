@@ -23,6 +23,7 @@ mod explain;
 mod node;
 mod peers;
 mod price;
+mod redeemer;
 mod reward;
 mod round;
 mod stake;
@@ -94,6 +95,8 @@ pub(crate) enum Command {
     /// Shows prices as people think of them, or suggests one
     #[command(subcommand)]
     Price(Box<price::Command>),
+    /// Redeems the winning tickets of an orchestrator, apart from its node and its keys
+    Redeemer(Box<redeemer::Args>),
     /// Checks what this machine has and lacks
     Doctor(NodeArgs),
     /// Looks at the configuration
@@ -150,6 +153,7 @@ impl Cli {
             Command::Economics(command) => economics::run(command, json).await,
             Command::Tickets(args) => tickets::run(*args, json).await,
             Command::Price(command) => price::run(*command, json).await,
+            Command::Redeemer(args) => redeemer::run(*args, json).await,
             Command::Doctor(args) => doctor::run(&args, json).await,
             Command::Config(command) => config::run(&command, json),
             // Handled before any runtime exists.

@@ -19,10 +19,12 @@ use serde::{Deserialize, Serialize};
 pub(crate) mod chain;
 pub(crate) mod payments;
 pub(crate) mod prices;
+pub(crate) mod redeemer;
 
 use chain::{Chain, ChainArgs, ChainFile};
 use payments::{Payments, PaymentsFile, Typed};
 use prices::{Elsewhere, Found, PriceFile, Prices};
+use redeemer::{Redeemer, RedeemerArgs, RedeemerAt, RedeemerFile};
 
 /// UDP port of the control plane.
 const CONTROL_PORT: u16 = 4935;
@@ -111,6 +113,8 @@ pub(crate) struct Orchestrator {
     pub(crate) capacity: u32,
     /// Asked for a pixel.
     pub(crate) price: PricePerPixel,
+    /// Where winning tickets are handed to, instead of being redeemed here.
+    pub(crate) redeemer: Option<RedeemerAt>,
 }
 
 /// See [`Config::broadcast`].
@@ -207,6 +211,10 @@ pub(crate) struct NodeArgs {
     /// US dollars for an ether, for prices in dollars
     #[arg(long, env = "LIVEMESH_ETH_USD", value_name = "RATE")]
     pub(crate) eth_usd: Option<f64>,
+    /// Hands winning tickets to this redeemer, as livemesh redeemer names itself:
+    /// /ip4/192.0.2.7/udp/4937/quic-v1/p2p/12D3Koo..
+    #[arg(long, env = "LIVEMESH_REDEEMER", value_name = "MULTIADDR")]
+    pub(crate) redeemer: Option<RedeemerAt>,
     /// Address of the key that signs tickets, from the keystore
     #[arg(long, env = "LIVEMESH_TICKET_KEY", value_name = "ADDRESS")]
     pub(crate) ticket_key: Option<Address>,
@@ -251,6 +259,7 @@ pub(crate) struct File {
     chain: Option<ChainFile>,
     #[serde(default)]
     payments: PaymentsFile,
+    redeemer: Option<RedeemerFile>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -295,6 +304,7 @@ struct OrchestratorFile {
     capacity: Option<u32>,
     price_wei: Option<u64>,
     price_pixels: Option<u64>,
+    redeemer: Option<RedeemerAt>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -415,7 +425,11 @@ impl NodeArgs {
                 grace: Duration::from_secs(grace.min(3600)),
                 segment: Duration::from_secs_f64(segment),
             },
-            orchestrator: Orchestrator { capacity, price },
+            orchestrator: Orchestrator {
+                capacity,
+                price,
+                redeemer: self.redeemer.or(file.orchestrator.redeemer),
+            },
             broadcast: Broadcast {
                 ladder: profiles.map_or_else(|| Ok(LadderPlan::default()), |path| read_profiles(&path))?,
                 record: self.record.clone().or(file.broadcast.record),
@@ -447,6 +461,15 @@ pub(crate) fn chain(args: &ChainArgs) -> Result<Chain, ConfigError> {
     refuse_unknown_variables()?;
     let (data_dir, file) = node.read()?;
     args.merge(&data_dir, file.chain.unwrap_or_default())
+}
+
+/// Reads file and environment for `livemesh redeemer`.
+pub(crate) fn redeemer(args: &RedeemerArgs) -> Result<Redeemer, ConfigError> {
+    let (config, data_dir) = args.config();
+    let node = NodeArgs { config, data_dir, ..NodeArgs::default() };
+    refuse_unknown_variables()?;
+    let (data_dir, file) = node.read()?;
+    args.merge(data_dir, file)
 }
 
 fn or_file<T: Clone>(typed: &[T], file: Option<Vec<T>>) -> Vec<T> {

@@ -13,6 +13,7 @@ mod keys;
 mod metrics;
 mod node;
 mod payments;
+mod redeemer;
 mod storage;
 mod stream;
 mod view;

@@ -16,6 +16,8 @@ mod anvil;
 mod deploy;
 #[path = "../lightclient/tests/evm/stage.rs"]
 mod stage;
+#[path = "contracts/tickets.rs"]
+mod tickets;
 
 use std::path::Path;
 use std::process::Command;

@@ -9,6 +9,7 @@ pub mod budget;
 pub mod chain_watcher;
 pub mod clock;
 pub mod dispatcher;
+pub mod handover;
 pub mod ingest;
 pub mod payments;
 pub mod ports;

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use crate::admission::Stake;
 
 pub mod chain;
+pub mod handover;
 pub mod payments;
 pub mod redeemer;
 

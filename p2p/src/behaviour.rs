@@ -45,6 +45,8 @@ pub mod names {
     pub const ROSTER: StreamProtocol = StreamProtocol::new("/livemesh/roster/1");
     /// Proofs and what they need, opaque here.
     pub const PROOFS: StreamProtocol = StreamProtocol::new("/livemesh/proofs/1");
+    /// Winners from a node to its redeemer, and their steps back; spoken beside the mesh.
+    pub const REDEEMER: StreamProtocol = StreamProtocol::new("/livemesh/redeemer/1");
     /// Addresses of peers by name.
     pub const KAD: StreamProtocol = StreamProtocol::new("/livemesh/kad/1");
     /// Gossip; libp2p appends its own versions.
@@ -308,6 +310,7 @@ pub fn all_names() -> Vec<String> {
     let ours = [
         names::ROSTER,
         names::PROOFS,
+        names::REDEEMER,
         names::KAD,
         fallback::PROTOCOL,
         introduce::PROTOCOL,

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod livepeer;
 pub mod media;
 pub mod payment;
+pub mod pinned;
 pub mod proofs;
 pub mod roster;
 pub mod swarm;

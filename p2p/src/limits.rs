@@ -51,6 +51,15 @@ pub const PROOFS: Quota = Quota { burst: 64, every_ms: 250 };
 /// News that one neighbour may bring: one a slot is twice what there can be.
 pub const NEWS: Quota = Quota { burst: 16, every_ms: 1000 };
 
+/// Winners that a node hands to its redeemer at once: some 36 KiB, below [`PROOF_REQUEST_BYTES`].
+pub const WINNERS_AT_ONCE: usize = 64;
+/// Tickets whose steps are asked for at once: their steps at most stay below [`PROOF_REPLY_BYTES`].
+pub const ASKED_AT_ONCE: usize = 128;
+/// Steps of one ticket that are told: each try is two, and what came before the last few is over.
+pub const STEPS_OF_A_TICKET: usize = 16;
+/// Longest reason in words, bytes.
+pub const REASON_BYTES: usize = 256;
+
 /// Largest gossip frame, bytes: a few dozen records, or the ids of a heartbeat.
 pub const GOSSIP_FRAME_BYTES: usize = 64 * 1024;
 /// What gossip adds to a record, bytes: topic name and framing.

@@ -31,6 +31,9 @@ use crate::proofs::{Door, News, NoAnswer};
 use crate::roster::RosterView;
 use crate::wire::MAX_NETWORK;
 
+pub(crate) use addr::{quic as quic_address, udp as udp_address};
+pub(crate) use run::listen;
+
 /// Requests to the task that wait; more of them wait at their senders.
 const COMMANDS: usize = 64;
 

@@ -17,6 +17,7 @@ use crate::Identity;
 use crate::limits::{MAX_LIFETIME_SECS, MAX_RELAYS, MAX_SKEW_MS};
 
 mod certificate;
+pub mod redeemer;
 
 /// The messages of `proto/control.proto`.
 #[allow(missing_docs, unreachable_pub, clippy::all)]

@@ -3,23 +3,17 @@
 //!
 //! Believes no endpoint: what one says of a ticket only delays it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::ports::payments::SenderFacts;
 use actors::ports::redeemer::{Ask, Broker, NotProven, Order, OrderFault, Settled, Situation};
 use alloy_primitives::{Address, B256, U256};
 use futures::future::BoxFuture;
-use lightclient::arbitrum::L2Anchor;
-use lightclient::livepeer::layout::{bonding_manager, ticket_broker};
-use lightclient::livepeer::sender::{Sender, SenderLock};
-use lightclient::livepeer::{Contracts, Hint, Unreadable, round, sender};
+use lightclient::livepeer::Contracts;
 use lightclient::proven::Accept;
-use lightclient::state::{Keys, StateView};
 use lightclient::sync::LightClient;
-use protocol::Round;
 use protocol::payments::entry::Winner;
 use tokio::sync::oneshot;
 use url::Url;
@@ -31,12 +25,30 @@ use self::receipts::Receipts;
 use crate::cli::Failure;
 
 mod calldata;
+mod paid;
 mod receipts;
+mod situation;
 #[cfg(test)]
 mod tests;
 
 /// Rest between two tries to get the block of a transaction from any endpoint.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How the gas key's wallet behaves on a chain of such slots, where as many endpoints must agree as for what is read.
+pub(crate) fn wallet_settings(slot_ms: u64, accept: Accept) -> Settings {
+    let slot = Duration::from_millis(slot_ms);
+    let agree = match accept {
+        Accept::Sequenced { agree } => agree.into(),
+        Accept::Confirmed | Accept::Pending { .. } => Settings::default().agree,
+    };
+    Settings {
+        agree,
+        poll: (slot / 12).clamp(Duration::from_millis(50), Duration::from_secs(1)),
+        poll_included: slot.clamp(Duration::from_millis(200), Duration::from_secs(30)),
+        escalate_after: (2 * slot).clamp(Duration::from_secs(2), Duration::from_secs(20)),
+        ..Settings::default()
+    }
+}
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -50,7 +62,7 @@ pub(crate) struct ChainBroker {
 }
 
 impl ChainBroker {
-    /// Opens the gas key's transactions below `dir` and goes on with those under way. What `accept` takes decides about money.
+    /// Opens the gas key's transactions below `dir` and follows those under way to their ends. What `accept` takes decides about money.
     #[allow(clippy::too_many_arguments, reason = "each from another part of the node")]
     pub(crate) fn open(
         dir: &Path,
@@ -65,6 +77,10 @@ impl ChainBroker {
         let receipts = Receipts::new(endpoints.clone(), Arc::clone(&witness), settings.timeout)?;
         let dir = dir.join(signer.address().to_string());
         let wallet = Wallet::open(&dir, contracts.chain_id, signer, endpoints, Some(witness), settings)?;
+        let open = wallet.resume().len();
+        if open > 0 {
+            tracing::info!(open, "transactions of an earlier run go on");
+        }
         Ok(Self { client, accept, contracts, recipient, wallet, receipts: Arc::new(receipts) })
     }
 
@@ -106,6 +122,21 @@ impl ChainBroker {
 
     async fn carry(self, order: Order, sent: oneshot::Sender<B256>) -> Result<Settled, OrderFault> {
         let id = self.sign(&order).await?;
+        self.see_through(id, order, sent).await
+    }
+
+    async fn take_up(self, order: Order, sent: oneshot::Sender<B256>) -> Result<Settled, OrderFault> {
+        let unsent = || OrderFault::Unsent("it had not been signed when the process ended".into());
+        let id = self.wallet.find(&order.name()).ok_or_else(unsent)?;
+        self.see_through(id, order, sent).await
+    }
+
+    async fn see_through(
+        self,
+        id: Id,
+        order: Order,
+        sent: oneshot::Sender<B256>,
+    ) -> Result<Settled, OrderFault> {
         if let Some(view) = self.wallet.pending().into_iter().find(|view| view.id == id) {
             // Nobody listens any more when the redeemer stops.
             let _ = sent.send(view.hash);
@@ -132,7 +163,7 @@ impl ChainBroker {
         loop {
             match self.receipts.of(outcome).await {
                 Ok((receipt, gas)) => {
-                    let paid = receipts::paid(&receipt, self.contracts.ticket_broker, &order.winners);
+                    let paid = paid::paid(&receipt, self.contracts.ticket_broker, &order.winners);
                     return Settled { transaction: outcome.hash, block: outcome.block, gas, paid };
                 }
                 Err(why) => tracing::debug!(%why, "the logs of a redemption are not proven yet"),
@@ -143,10 +174,10 @@ impl ChainBroker {
 
     async fn situation(self, ask: Ask) -> Result<Situation, NotProven> {
         let (contracts, recipient) = (self.contracts.clone(), self.recipient);
-        let keys = keys(&contracts, recipient, &ask);
-        let read = self
-            .client
-            .read(self.accept, keys, |view, anchor| read(view, anchor, &contracts, recipient, &ask));
+        let keys = situation::keys(&contracts, recipient, &ask);
+        let read = self.client.read(self.accept, keys, |view, anchor| {
+            situation::read(view, situation::Block::of(anchor), &contracts, recipient, &ask)
+        });
         read.await.map(|proven| proven.value).map_err(|error| NotProven(error.to_string()))
     }
 }
@@ -167,73 +198,12 @@ impl Broker for ChainBroker {
     ) -> BoxFuture<'static, Result<Settled, OrderFault>> {
         Box::pin(self.clone().carry(order, sent))
     }
-}
 
-fn keys(contracts: &Contracts, recipient: Address, ask: &Ask) -> Keys {
-    let mut keys = round::keys(contracts, &Hint::default());
-    for address in &ask.senders {
-        for (contract, slots) in sender::keys(contracts, *address, Some(recipient), &Hint::default()) {
-            keys.entry(contract).or_default().extend(slots);
-        }
+    fn follow(
+        &self,
+        order: Order,
+        sent: oneshot::Sender<B256>,
+    ) -> BoxFuture<'static, Result<Settled, OrderFault>> {
+        Box::pin(self.clone().take_up(order, sent))
     }
-    let used: BTreeSet<B256> = ask.tickets.iter().map(|id| ticket_broker::used_ticket(*id)).collect();
-    keys.entry(contracts.ticket_broker).or_default().extend(used);
-    keys
-}
-
-fn read(
-    view: &dyn StateView,
-    anchor: &L2Anchor,
-    contracts: &Contracts,
-    recipient: Address,
-    ask: &Ask,
-) -> Result<Situation, Unreadable> {
-    let l1_block = anchor.nitro.l1_block;
-    let round = round::read(view, contracts, l1_block)?;
-    let mut situation = Situation {
-        l2_block: anchor.header.number,
-        l1_block,
-        round: round.number,
-        initialized: round.initialized && !round.paused,
-        round_start: round.start_block,
-        round_length: round.clock.length,
-        pool_size: word(view, contracts.bonding_manager, bonding_manager::POOL_SIZE)?.saturating_to(),
-        base_fee: anchor.header.base_fee.unwrap_or(0),
-        ..Situation::default()
-    };
-    for address in &ask.senders {
-        let sender = sender::read(view, contracts, *address, Some(recipient), l1_block)?;
-        situation.active = sender.claim.is_some_and(|claim| claim.active);
-        situation.senders.insert(*address, facts(&sender, &situation));
-    }
-    for id in &ask.tickets {
-        let used = word(view, contracts.ticket_broker, ticket_broker::used_ticket(*id))?;
-        situation.used.insert(*id, !used.is_zero());
-    }
-    Ok(situation)
-}
-
-fn facts(sender: &Sender, situation: &Situation) -> SenderFacts {
-    SenderFacts {
-        l2_block: situation.l2_block,
-        l1_block: situation.l1_block,
-        round: sender.round,
-        deposit: sender.deposit,
-        reserve: sender.reserve,
-        claimed: sender.claimed,
-        claimed_by_me: sender.claim.map(|claim| claim.claimed).unwrap_or_default(),
-        withdraw_round: match sender.lock {
-            SenderLock::Locked => Round(0),
-            SenderLock::Unlocking { withdraw_round } => withdraw_round,
-            SenderLock::Unlocked => sender.round,
-        },
-    }
-}
-
-fn word(view: &dyn StateView, contract: Address, slot: B256) -> Result<U256, Unreadable> {
-    view.storage(contract, slot).map_err(|missing| {
-        let mut keys = Keys::new();
-        missing.ask(&mut keys);
-        Unreadable::Wanted(keys)
-    })
 }

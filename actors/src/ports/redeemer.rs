@@ -56,7 +56,7 @@ pub struct Order {
     pub attempt: u32,
     /// The tickets, ascending by hash.
     pub winners: Vec<Winner>,
-    /// Most that the transaction's gas may cost: below what the tickets pay.
+    /// Most that the transaction's gas may cost: below what the tickets pay. Nothing where it is only followed.
     pub max_cost: Wei,
 }
 
@@ -133,6 +133,14 @@ pub trait Broker: Send + Sync + fmt::Debug + 'static {
     /// Simulates, signs and sends an order, once for a name, and says what became of it once that is proven. `sent` is told the
     /// transaction as soon as it is signed on disk. A fault other than [`OrderFault::Void`] means that nothing was signed.
     fn redeem(
+        &self,
+        order: Order,
+        sent: oneshot::Sender<B256>,
+    ) -> BoxFuture<'static, Result<Settled, OrderFault>>;
+
+    /// Goes on with an order that may have been signed before this process began, as [`Self::redeem`] would, but signs
+    /// nothing: [`OrderFault::Unsent`] where none of this name was.
+    fn follow(
         &self,
         order: Order,
         sent: oneshot::Sender<B256>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use actix::fut::wrap_future;
 use actix::prelude::*;
 use alloy_primitives::B256;
+use futures::future::BoxFuture;
 use protocol::payments::Entry;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -15,8 +16,9 @@ use super::core::{Config, Core, Effect};
 use super::messages::{GetStanding, Stop, Won};
 use crate::budget;
 use crate::clock::Clock;
+use crate::payments::recipient::messages::Redeemed;
 use crate::ports::payments::{LedgerFault, SharedLedger};
-use crate::ports::redeemer::{NotProven, Order, SharedBroker, Situation};
+use crate::ports::redeemer::{NotProven, Order, OrderFault, Settled, SharedBroker, Situation};
 
 /// How long a reading may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -27,6 +29,7 @@ pub struct Redeemer {
     core: Core,
     broker: SharedBroker,
     ledger: SharedLedger,
+    payee: Option<Recipient<Redeemed>>,
     clock: Clock,
     /// Time between two looks at the chain.
     pace: Duration,
@@ -39,19 +42,20 @@ pub struct Redeemer {
 
 impl Redeemer {
     /// Goes on from all entries of the ledger and from the orders that the broker has under way. Looks at the chain once each
-    /// `pace`.
+    /// `pace`. `payee` hears of each step.
     #[must_use]
     pub fn new(
         config: Config,
         entries: impl IntoIterator<Item = Entry>,
         broker: SharedBroker,
         ledger: SharedLedger,
+        payee: Option<Recipient<Redeemed>>,
         clock: Clock,
         pace: Duration,
     ) -> Self {
         let (core, effects) = Core::recover(config, entries, &broker.under_way());
         let effects = effects.into();
-        Self { core, broker, ledger, clock, pace, l1_block: 0, effects, writing: false }
+        Self { core, broker, ledger, payee, clock, pace, l1_block: 0, effects, writing: false }
     }
 
     fn now_ms(&self) -> u64 {
@@ -93,6 +97,7 @@ impl Redeemer {
             match self.effects.pop_front() {
                 Some(Effect::Write(entries)) => self.write(entries, ctx),
                 Some(Effect::Redeem(order)) => self.redeem(order, ctx),
+                Some(Effect::Follow(order)) => self.follow(order, ctx),
                 None => return,
             }
         }
@@ -100,11 +105,14 @@ impl Redeemer {
 
     fn write(&mut self, entries: Vec<Entry>, ctx: &mut Context<Self>) {
         self.writing = true;
-        let written = self.ledger.commit(entries);
-        ctx.spawn(wrap_future::<_, Self>(written).map(|written, act, ctx| {
+        let written = self.ledger.commit(entries.clone());
+        ctx.spawn(wrap_future::<_, Self>(written).map(move |written, act, ctx| {
             act.writing = false;
             match written {
-                Ok(()) => act.go_on(ctx),
+                Ok(()) => {
+                    tell_payee(act.payee.as_ref(), &entries);
+                    act.go_on(ctx);
+                }
                 Err(fault) => give_up(&fault, ctx),
             }
         }));
@@ -112,22 +120,50 @@ impl Redeemer {
 
     fn redeem(&self, order: Order, ctx: &mut Context<Self>) {
         tracing::info!(tickets = order.winners.len(), attempt = order.attempt, "redeeming");
-        let (sent, told) = oneshot::channel::<B256>();
+        let (sent, told) = oneshot::channel();
         let end = self.broker.redeem(order.clone(), sent);
+        await_end(order, told, end, ctx);
+    }
+
+    fn follow(&self, order: Order, ctx: &mut Context<Self>) {
+        let (sent, told) = oneshot::channel();
+        let end = self.broker.follow(order.clone(), sent);
+        await_end(order, told, end, ctx);
+    }
+}
+
+/// Hears of an order's transaction, and of its end.
+fn await_end(
+    order: Order,
+    told: oneshot::Receiver<B256>,
+    end: BoxFuture<'static, Result<Settled, OrderFault>>,
+    ctx: &mut Context<Redeemer>,
+) {
         let named = order.clone();
-        ctx.spawn(wrap_future::<_, Self>(told).map(move |transaction, act, ctx| {
+        ctx.spawn(wrap_future::<_, Redeemer>(told).map(move |transaction, act, ctx| {
             if let Ok(transaction) = transaction {
                 let effects = act.core.on_sent(act.now_ms(), &named, transaction);
                 act.act(effects, ctx);
             }
         }));
-        ctx.spawn(wrap_future::<_, Self>(end).map(move |end, act, ctx| {
+        ctx.spawn(wrap_future::<_, Redeemer>(end).map(move |end, act, ctx| {
             if let Err(fault) = &end {
                 tracing::info!(%fault, tickets = order.winners.len(), "not redeemed");
             }
             let effects = act.core.on_ended(act.now_ms(), act.l1_block, &order, end);
             act.act(effects, ctx);
         }));
+}
+
+/// Tells of steps that are on disk. Against the arrow, so one that finds no room is dropped: what a sender's funds are proven to be
+/// says the same a little later.
+pub(crate) fn tell_payee(payee: Option<&Recipient<Redeemed>>, entries: &[Entry]) {
+    for entry in entries {
+        if let (Some(payee), Entry::Redemption { ticket, step, .. }) = (payee, entry)
+            && payee.try_send(Redeemed(*ticket, step.clone())).is_err()
+        {
+            tracing::debug!(%ticket, "payments did not hear of a redemption's step");
+        }
     }
 }
 

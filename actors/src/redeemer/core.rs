@@ -45,6 +45,8 @@ pub enum Effect {
     Write(Vec<Entry>),
     /// Sends an order, or goes on with one of this name.
     Redeem(Order),
+    /// Goes on with an order of this name if it was signed, and signs nothing: what it was planned by is long gone.
+    Follow(Order),
 }
 
 /// All winning tickets that are not done with.
@@ -62,8 +64,8 @@ pub struct Core {
 }
 
 impl Core {
-    /// Goes on from a ledger and from the names of orders that were signed and may still happen. What is under way is ordered
-    /// again by its name, which sends nothing twice.
+    /// Goes on from a ledger and from the names of orders that were signed and may still happen. What may be under way is
+    /// followed by its name; what turns out not to be is planned afresh.
     #[must_use]
     pub fn recover(
         config: Config,
@@ -121,7 +123,8 @@ impl Core {
         let mut effects: Vec<Effect> = write(now_ms, over).into_iter().collect();
         if situation.initialized {
             let orders = plan::orders(self, situation);
-            effects.extend(orders.into_iter().map(|order| self.order(order)));
+            orders.iter().for_each(|order| self.take_up(order));
+            effects.extend(orders.into_iter().map(Effect::Redeem));
         }
         effects
     }
@@ -131,8 +134,8 @@ impl Core {
         let mut steps = Vec::new();
         for id in order.winners.iter().map(Winner::id) {
             let Some(held) = self.held.get_mut(&id) else { continue };
-            let stage = Stage::Ordered { transaction: Some(transaction) };
-            if held.stage != stage {
+            let stage = Stage::Ordered { attempt: order.attempt, transaction: Some(transaction) };
+            if held.is_in(order.attempt) && held.stage != stage {
                 held.stage = stage;
                 steps.push((id, Redemption::Sent { transaction, attempt: order.attempt }));
             }
@@ -153,7 +156,7 @@ impl Core {
             Ok(settled) => self.settle(order, &settled),
             Err(fault) => {
                 for id in order.winners.iter().map(Winner::id) {
-                    self.put_back(id, l1_block, &fault);
+                    self.put_back(id, order.attempt, l1_block, &fault);
                 }
                 Vec::new()
             }
@@ -176,14 +179,14 @@ impl Core {
         standing
     }
 
-    fn order(&mut self, order: Order) -> Effect {
+    /// Its tickets wait no more.
+    fn take_up(&mut self, order: &Order) {
         self.orders.insert(order.name());
         for winner in &order.winners {
             if let Some(held) = self.held.get_mut(&winner.id()) {
-                held.stage = Stage::Ordered { transaction: None };
+                held.stage = Stage::Ordered { attempt: order.attempt, transaction: None };
             }
         }
-        Effect::Redeem(order)
     }
 
     fn settle(&mut self, order: &Order, settled: &Settled) -> Vec<(B256, Redemption)> {
@@ -193,8 +196,11 @@ impl Core {
         self.standing.gas.0 = self.standing.gas.0.saturating_add(settled.gas.0);
         let mut steps = Vec::new();
         for id in order.winners.iter().map(Winner::id) {
+            if self.done.contains(&id) {
+                continue;
+            }
             let Some(Paid { from_deposit, from_reserve }) = settled.paid.get(&id).copied() else {
-                self.put_back(id, 0, &OrderFault::Void("the batch left it out".into()));
+                self.put_back(id, order.attempt, 0, &OrderFault::Void("the batch left it out".into()));
                 continue;
             };
             let gas = Wei(share + std::mem::take(&mut odd));
@@ -208,11 +214,11 @@ impl Core {
         steps
     }
 
-    fn put_back(&mut self, id: B256, l1_block: u64, fault: &OrderFault) {
-        let Some(held) = self.held.get_mut(&id) else { return };
+    fn put_back(&mut self, id: B256, attempt: u32, l1_block: u64, fault: &OrderFault) {
+        let Some(held) = self.held.get_mut(&id).filter(|held| held.is_in(attempt)) else { return };
         held.stage = Stage::Waiting;
         match fault {
-            OrderFault::Void(_) => held.attempt = held.attempt.saturating_add(1),
+            OrderFault::Void(_) => held.attempt = attempt.saturating_add(1),
             OrderFault::Refused(why) if !why.contains_key(&id) => {}
             OrderFault::Unsent(_) | OrderFault::Refused(_) => {
                 held.not_before = l1_block.saturating_add(1 << held.refusals.min(MAX_REST));
@@ -280,7 +286,7 @@ impl Core {
         let Some(held) = self.held.get_mut(&id) else { return };
         match step {
             Redemption::Sent { transaction, attempt } => {
-                held.stage = Stage::Ordered { transaction: Some(*transaction) };
+                held.stage = Stage::Ordered { attempt: *attempt, transaction: Some(*transaction) };
                 held.attempt = *attempt;
             }
             Redemption::Reopened => held.stage = Stage::Waiting,
@@ -291,33 +297,34 @@ impl Core {
         }
     }
 
-    /// Orders under way by what was signed, and by what the ledger says was sent.
+    /// Orders that may be under way: by what was signed, and by what the ledger says was sent and nothing signed covers. A
+    /// ticket in several is in the last of them.
     fn again(&mut self, under_way: &[String]) -> Vec<Effect> {
-        let mut groups: BTreeMap<(u32, Option<B256>), Vec<B256>> = BTreeMap::new();
+        let mut all: BTreeSet<(u32, Vec<B256>)> =
+            under_way.iter().filter_map(|name| Order::parse(name)).collect();
+        let mut sent: BTreeMap<(u32, B256), Vec<B256>> = BTreeMap::new();
         for (id, held) in &self.held {
-            if let Stage::Ordered { transaction } = held.stage {
-                groups.entry((held.attempt, transaction)).or_default().push(*id);
+            let Stage::Ordered { attempt, transaction: Some(transaction) } = held.stage else { continue };
+            if !all.iter().any(|(signed, ids)| *signed >= attempt && ids.contains(id)) {
+                sent.entry((attempt, transaction)).or_default().push(*id);
             }
         }
-        let signed = under_way.iter().filter_map(|name| Order::parse(name));
-        let sent = groups.into_iter().map(|((attempt, _), ids)| (attempt, ids));
-        let all: BTreeSet<(u32, Vec<B256>)> = signed.chain(sent).collect();
-        all.into_iter().filter_map(|(attempt, ids)| self.order_again(attempt, &ids)).collect()
+        all.extend(sent.into_iter().map(|((attempt, _), ids)| (attempt, ids)));
+        all.into_iter().filter_map(|(attempt, ids)| self.follow(attempt, &ids)).collect()
     }
 
-    fn order_again(&mut self, attempt: u32, ids: &[B256]) -> Option<Effect> {
-        let known: Vec<&Held> = ids.iter().filter_map(|id| self.held.get(id)).collect();
-        if known.len() != ids.len() {
-            return None;
-        }
-        let max_cost = known.iter().map(|held| held.face()).min().unwrap_or_default();
-        let winners = known.iter().map(|held| held.winner.clone()).collect();
+    /// Follows an order whose tickets are all still open. Of one that was settled in part, the others are planned afresh.
+    fn follow(&mut self, attempt: u32, ids: &[B256]) -> Option<Effect> {
+        let winners: Option<Vec<Winner>> =
+            ids.iter().map(|id| Some(self.held.get(id)?.winner.clone())).collect();
+        let order = Order { attempt, winners: winners?, max_cost: Wei::default() };
         for id in ids {
             if let Some(held) = self.held.get_mut(id) {
                 held.attempt = held.attempt.max(attempt);
             }
         }
-        Some(self.order(Order { attempt, winners, max_cost: Wei(max_cost) }))
+        self.take_up(&order);
+        Some(Effect::Follow(order))
     }
 }
 

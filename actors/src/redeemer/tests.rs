@@ -22,6 +22,7 @@ struct World {
     core: Core,
     ledger: Vec<Entry>,
     orders: Vec<Order>,
+    followed: Vec<Order>,
     now: Situation,
 }
 
@@ -68,7 +69,7 @@ impl World {
             base_fee: CHEAP,
             ..Situation::default()
         };
-        let mut world = Self { core: fresh(), ledger: Vec::new(), orders: Vec::new(), now };
+        let mut world = Self { core: fresh(), ledger: Vec::new(), orders: Vec::new(), followed: Vec::new(), now };
         for winner in winners {
             world.ledger.push(Entry::Winner(winner.clone()));
             world.fund(winner.ticket.sender, 1000 * FACE, 0);
@@ -92,6 +93,7 @@ impl World {
             match effect {
                 Effect::Write(entries) => self.ledger.extend(entries),
                 Effect::Redeem(order) => self.orders.push(order),
+                Effect::Follow(order) => self.followed.push(order),
             }
         }
     }
@@ -134,13 +136,26 @@ impl World {
         self.act(effects);
     }
 
-    /// A new process with the same ledger.
+    /// A new process with the same ledger; gives the orders that it follows. It may order nothing before it has looked.
     fn crash(&mut self, under_way: &[String]) -> Vec<Order> {
         let (core, effects) = Core::recover(Config::default(), self.ledger.clone(), under_way);
         self.core = core;
-        let before = self.orders.len();
+        let before = (self.orders.len(), self.followed.len());
         self.act(effects);
-        self.orders[before..].to_vec()
+        assert_eq!(self.orders.len(), before.0, "ordered without a plan");
+        self.followed[before.1..].to_vec()
+    }
+
+    /// A batch is in a block and paid all but this ticket, of which it says nothing.
+    fn settle_but(&mut self, order: &Order, left_out: B256, gas: u64) {
+        let paid = |winner: &Winner| {
+            (winner.id(), Paid { from_deposit: Wei(U256::from(FACE)), from_reserve: Wei::default() })
+        };
+        let paid: BTreeMap<_, _> =
+            order.winners.iter().filter(|w| w.id() != left_out).map(paid).collect();
+        self.now.used.extend(paid.keys().map(|id| (*id, true)));
+        let (gas, block) = (Wei(U256::from(gas)), self.now.l2_block);
+        self.end(order, Ok(Settled { transaction: B256::ZERO, block, gas, paid }));
     }
 
     fn steps(&self, of: &Winner) -> Vec<&Redemption> {
@@ -334,14 +349,7 @@ fn a_batch_that_leaves_one_out_tries_it_again_and_pays_for_the_others() {
     let mut world = World::with(&four);
     let order = world.at(1041).pop().unwrap();
     let left_out = order.winners[2].id();
-    let paid = |winner: &Winner| {
-        (winner.id(), Paid { from_deposit: Wei(U256::from(FACE)), from_reserve: Wei::default() })
-    };
-    let paid: BTreeMap<_, _> = order.winners.iter().filter(|w| w.id() != left_out).map(paid).collect();
-    world.now.used.extend(paid.keys().map(|id| (*id, true)));
-    let gas = Wei(U256::from(10));
-    let block = world.now.l2_block;
-    world.end(&order, Ok(Settled { transaction: B256::ZERO, block, gas, paid }));
+    world.settle_but(&order, left_out, 10);
     let again = world.at(1042).pop().unwrap();
     assert_eq!((ids(std::slice::from_ref(&again)), again.attempt), (vec![left_out], 1));
     let spent: U256 = world
@@ -425,6 +433,48 @@ fn a_crash_at_any_point_forgets_nothing_and_sends_nothing_twice() {
     let redeemed =
         |entry: &&Entry| matches!(entry, Entry::Redemption { step: Redemption::Redeemed { .. }, .. });
     assert_eq!(world.ledger.iter().filter(redeemed).count(), 5);
+}
+
+#[test]
+fn a_ticket_that_a_batch_left_out_before_a_crash_is_planned_afresh() {
+    let four: Vec<Winner> = (0..4).map(|n| winner(1, n, FACE)).collect();
+    let mut world = World::with(&four);
+    let order = world.at(1041).pop().unwrap();
+    let sent = world.core.on_sent(0, &order, B256::repeat_byte(3));
+    world.act(sent);
+    let left_out = order.winners[2].id();
+    world.settle_but(&order, left_out, 10);
+    let followed = world.crash(&[order.name()]).pop().unwrap();
+    assert_eq!(ids(std::slice::from_ref(&followed)), [left_out]);
+    world.end(&followed, Err(OrderFault::Unsent("nothing of this name".into())));
+    // Meanwhile its sender has nothing left, and then gas is dear: each would have cost money.
+    world.fund(order.winners[2].ticket.sender, 0, 0);
+    assert_eq!(world.at(1042), [], "it would be paid nothing");
+    world.fund(order.winners[2].ticket.sender, FACE, 0);
+    world.now.base_fee = FACE / 224_000 * 2;
+    assert_eq!(world.at(1043), [], "gas costs twice what it pays");
+    world.now.base_fee = CHEAP;
+    let again = world.at(1044).pop().unwrap();
+    assert_eq!(ids(std::slice::from_ref(&again)), [left_out]);
+    assert!(again.max_cost.0 < U256::from(FACE));
+}
+
+#[test]
+fn what_became_of_an_earlier_transaction_does_not_free_a_ticket_that_is_in_a_later_one() {
+    let one = winner(1, 1, FACE);
+    let mut world = World::with(std::slice::from_ref(&one));
+    let first = world.at(1041).pop().unwrap();
+    let sent = world.core.on_sent(0, &first, B256::repeat_byte(3));
+    world.act(sent);
+    world.end(&first, Err(OrderFault::Void("reverted".into())));
+    let second = world.at(1042).pop().unwrap();
+    // The chain takes days to confirm the first one's failure, and a new process hears of it again.
+    let followed = world.crash(&[first.name(), second.name()]);
+    assert_eq!(followed.iter().map(Order::name).collect::<Vec<_>>(), [first.name(), second.name()]);
+    world.end(&first, Err(OrderFault::Void("reverted".into())));
+    assert_eq!(world.at(1043), []);
+    world.settle(&second);
+    assert!(matches!(world.steps(&one).last(), Some(Redemption::Redeemed { .. })));
 }
 
 #[test]

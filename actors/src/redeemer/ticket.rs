@@ -18,6 +18,8 @@ pub(super) enum Stage {
     Waiting,
     /// It is in an order, and in this transaction once that is known.
     Ordered {
+        /// The order's count of attempts: what becomes of an earlier one says nothing of this one.
+        attempt: u32,
         /// As far as is known.
         transaction: Option<B256>,
     },
@@ -58,6 +60,11 @@ impl Held {
 
     pub(super) const fn waits(&self) -> bool {
         matches!(self.stage, Stage::Waiting)
+    }
+
+    /// Whether it is in an order of this count of attempts.
+    pub(super) const fn is_in(&self, order: u32) -> bool {
+        matches!(self.stage, Stage::Ordered { attempt, .. } if attempt == order)
     }
 
     /// The first round in which it is too late.

@@ -19,7 +19,7 @@ const BINARY: &str = "node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil";
 
 pub struct Anvil {
     child: Child,
-    url: String,
+    pub url: String,
     http: reqwest::Client,
     runtime: tokio::runtime::Runtime,
     pub accounts: Vec<Address>,

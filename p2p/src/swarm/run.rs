@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use futures::StreamExt;
 use libp2p::core::ConnectedPoint;
 use libp2p::swarm::dial_opts::DialOpts;
-use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::swarm::{ConnectionId, DialError, NetworkBehaviour, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, ping, yamux};
 use protocol::PeerKey;
 use rand::rngs::StdRng;
@@ -106,6 +106,7 @@ impl Mesh {
     ) -> Result<(Self, Seen, libp2p_stream::Control), ControlError> {
         let mut swarm = build(&config, &identity)?;
         let listening = listen(&mut swarm, &config.listen).await?;
+        look_up_nobody_yet(&mut swarm);
         for external in &config.external {
             swarm.add_external_address(quic(external));
         }
@@ -518,7 +519,10 @@ fn build(config: &ControlConfig, identity: &Identity) -> Result<Swarm<Protocols>
 }
 
 /// Listens on every address and waits until each is known.
-async fn listen(swarm: &mut Swarm<Protocols>, addrs: &[SocketAddr]) -> Result<Vec<SocketAddr>, ControlError> {
+pub(crate) async fn listen<B: NetworkBehaviour>(
+    swarm: &mut Swarm<B>,
+    addrs: &[SocketAddr],
+) -> Result<Vec<SocketAddr>, ControlError> {
     for addr in addrs {
         let failed = |reason: String| ControlError::Listen { addr: *addr, reason };
         let listener = swarm.listen_on(quic(addr)).map_err(|e| failed(e.to_string()))?;
@@ -539,7 +543,6 @@ async fn listen(swarm: &mut Swarm<Protocols>, addrs: &[SocketAddr]) -> Result<Ve
             Err(_) => return Err(failed("no interface has that address".into())),
         }
     }
-    look_up_nobody_yet(swarm);
     Ok(swarm.listeners().filter_map(udp).collect())
 }
 

@@ -20,6 +20,7 @@ use lightclient::sync::{Checkpoint, Config as Client, Trust};
 use protocol::chain::abi::decode;
 use protocol::chain::call::{Broker as BrokerCall, Redemption};
 use protocol::chain::{Call as ChainCall, Contract};
+use protocol::Round;
 use protocol::payments::SessionId;
 use protocol::payments::entry::{Entry, Redemption as Step};
 use protocol::tickets::sign::TicketKey;
@@ -28,6 +29,8 @@ use protocol::tickets::{Ticket, rand_hash};
 use super::*;
 use crate::adapters::ledger::DiskLedger;
 use crate::adapters::witness::ChainWitness;
+
+mod fees;
 
 /// Wei of one ticket: four hundred of them are the first sender's deposit.
 const FACE: u64 = 2_500_000_000_000_000;
@@ -164,7 +167,7 @@ fn redeemer(
     let config = Config { max_orders: 24, ..Config::default() };
     let disk = Arc::new(DiskLedger::new(Arc::clone(ledger)));
     let pace = Duration::from_millis(500);
-    Redeemer::new(config, entries(ledger), Arc::new(broker), disk, Clock::new(), pace).start()
+    Redeemer::new(config, entries(ledger), Arc::new(broker), disk, None, Clock::new(), pace).start()
 }
 
 async fn until(
@@ -277,10 +280,4 @@ async fn redeemed(each: u64, round_length: u64, limit: Duration) {
 #[actix::test]
 async fn winners_are_redeemed_through_a_fee_spike_a_reorganisation_a_dead_endpoint_and_a_restart() {
     redeemed(30, 400, Duration::from_secs(180)).await;
-}
-
-#[actix::test]
-#[ignore = "minutes"]
-async fn a_thousand_winners_are_redeemed_and_none_is_lost() {
-    redeemed(500, 600, Duration::from_secs(500)).await;
 }
