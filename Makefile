@@ -38,7 +38,7 @@ test-browser: dashboard
 	cargo build --bin livemesh
 	sh scripts/test-browser.sh target/debug/livemesh
 
-# What takes longer than a test may: kills for two minutes, a thousand boundaries, three hundred nodes.
+# What takes longer than a test may: kills for two minutes, a thousand boundaries, a thousand winners, three hundred nodes.
 test-long: setup-test build
 	$(LIVEMESH) demo --port 0 --for 120s --kill-every 5s --json
 	cargo test --release --workspace -- --ignored
@@ -51,7 +51,7 @@ test-mesh:
 test-interop:
 	sh scripts/test-interop.sh
 
-# Reads of Livepeer's state against genuine contracts on anvil, both from npm; needs npm.
+# Reads of Livepeer's state and redemptions of tickets on genuine contracts in anvil, both from npm; needs npm.
 test-contracts:
 	cargo test -p livemesh-lightclient --features evm --test evm -- --ignored --nocapture --test-threads 1
 	cargo test -p livemesh --test contracts -- --ignored --nocapture

@@ -114,13 +114,22 @@ impl Pinned {
         }
         let mut swarm = build(&config, &identity)?;
         let addr = match config.listen {
-            Some(addr) => listen(&mut swarm, &[addr]).await.map_err(|error| PinnedError::Listen(error.to_string()))?.first().copied(),
+            Some(addr) => listen(&mut swarm, &[addr])
+                .await
+                .map_err(|error| PinnedError::Listen(error.to_string()))?
+                .first()
+                .copied(),
             None => None,
         };
         let (requests, asks) = mpsc::channel(WAITING);
         let (shown, asked) = mpsc::channel(ANSWERING);
-        let line =
-            Line { swarm, peers: config.peers, shown, waiting: HashMap::new(), answers: FuturesUnordered::new() };
+        let line = Line {
+            swarm,
+            peers: config.peers,
+            shown,
+            waiting: HashMap::new(),
+            answers: FuturesUnordered::new(),
+        };
         tokio::spawn(line.run(asks));
         Ok((Self { requests, addr }, asked))
     }

@@ -53,7 +53,10 @@ async fn a_pinned_node_is_answered_and_a_stranger_is_not_even_heard() {
     let (redeemer, asked) = door(1, &[2], "127.0.0.1:0").await;
     let (at, heard) = (redeemer.local_addr().unwrap(), echo(asked));
     let node = line(2, 1, at).await;
-    assert_eq!(node.ask(key(1), Bytes::from_static(b"winners")).await.unwrap(), Bytes::from_static(b"winners"));
+    assert_eq!(
+        node.ask(key(1), Bytes::from_static(b"winners")).await.unwrap(),
+        Bytes::from_static(b"winners")
+    );
     let stranger = line(3, 1, at).await;
     let told = timeout(SOON, stranger.ask(key(1), Bytes::from_static(b"hello"))).await.unwrap();
     assert_eq!(told, Err(NoReply::Unreachable));
@@ -76,17 +79,14 @@ async fn a_line_finds_its_peer_again_after_that_was_restarted() {
     assert!(timeout(SOON, node.ask(key(1), Bytes::from_static(b"2"))).await.unwrap().is_err());
     let again = async {
         loop {
-            let config =
-                PinnedConfig { listen: Some(at), peers: [(key(2), None)].into() };
+            let config = PinnedConfig { listen: Some(at), peers: [(key(2), None)].into() };
             if let Ok((second, asked)) = Pinned::start(config, identity(1)).await {
                 return (second, echo(asked));
             }
         }
     };
     let (_second, _heard) = timeout(SOON, again).await.unwrap();
-    let answered = async {
-        while node.ask(key(1), Bytes::from_static(b"3")).await.is_err() {}
-    };
+    let answered = async { while node.ask(key(1), Bytes::from_static(b"3")).await.is_err() {} };
     timeout(SOON, answered).await.unwrap();
 }
 

@@ -128,9 +128,11 @@ impl RedeemerArgs {
             let why = "redeemer.key is the orchestrator's own: a redeemer's key holds gas and nothing else, make another one";
             return Err(ConfigError::Value(why.into()));
         }
-        let password_file = self.password_file.clone().or(file.password_file).ok_or_else(|| {
-            needs("--password-file: a file of mode 0600 with its key's password")
-        })?;
+        let password_file = self
+            .password_file
+            .clone()
+            .or(file.password_file)
+            .ok_or_else(|| needs("--password-file: a file of mode 0600 with its key's password"))?;
         let keystore = self.keystore.clone().or(file.keystore).unwrap_or_else(|| data_dir.join("keystore"));
         let nodes: Result<Vec<PeerKey>, ConfigError> =
             or_file(&self.nodes, file.nodes).iter().map(|text| read_peer(text)).collect();
@@ -195,7 +197,9 @@ mod tests {
     #[test]
     fn what_is_missing_or_would_mix_keys_is_said() {
         let said = |text: &str| merged(&RedeemerArgs::default(), text).unwrap_err().to_string();
-        assert!(said("[redeemer]\nkey = '0x0000000000000000000000000000000000000002'").contains("--recipient"));
+        assert!(
+            said("[redeemer]\nkey = '0x0000000000000000000000000000000000000002'").contains("--recipient")
+        );
         assert!(said(&FILE.replace("key =", "# key =")).contains("--key"));
         assert!(said(&FILE.replace("password_file", "# password_file")).contains("--password-file"));
         assert!(said(&FILE.replace("0002", "0001")).contains("the orchestrator's own"));

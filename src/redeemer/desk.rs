@@ -41,7 +41,9 @@ impl Steps {
         for entry in entries {
             match entry {
                 Entry::Winner(winner) => _ = known.entry(winner.id()).or_default(),
-                Entry::Redemption { ticket, step, .. } => known.entry(*ticket).or_default().push(step.clone()),
+                Entry::Redemption { ticket, step, .. } => {
+                    known.entry(*ticket).or_default().push(step.clone())
+                }
                 _ => {}
             }
         }

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use actors::redeemer::core::{Config, Core, Effect};
 use actors::ports::redeemer::{Order, Settled, Situation};
+use actors::redeemer::core::{Config, Core, Effect};
 use alloy_primitives::{Address, B256, U256};
 use alloy_signer_local::PrivateKeySigner;
 use alloy_sol_types::{SolCall, sol};
@@ -234,7 +234,8 @@ impl Formula {
     fn of(payments: &Payments, who: Address) -> Self {
         let bonding = payments.stage.contracts().bonding_manager;
         let (round, transcoder) = (payments.round(), payments.orchestrator);
-        let pool = |round| payments.ask(bonding, &getTranscoderEarningsPoolForRoundCall { transcoder, round });
+        let pool =
+            |round| payments.ask(bonding, &getTranscoderEarningsPoolForRoundCall { transcoder, round });
         let held = payments.ask(bonding, &getDelegatorCall { who });
         let (bonded, claimed) = (held[0], held[5]);
         assert!(claimed < round);
@@ -328,7 +329,8 @@ fn genuine_contracts_pay_winners_alone_and_in_a_batch_to_the_wei() {
     assert_eq!(payments.plan(), []);
 
     let fees = vec![face; 8];
-    for ((who, formula), (before, start)) in people.iter().zip(&formulas).zip(fees_before.iter().zip(starts)) {
+    for ((who, formula), (before, start)) in people.iter().zip(&formulas).zip(fees_before.iter().zip(starts))
+    {
         let added = formula.adds(factor, start, &fees);
         let now = payments.pending_fees(*who);
         println!("{who}: {before} -> {now} wei of fees");

@@ -19,12 +19,12 @@ use ledger::Ledger;
 use p2p::Identity;
 use p2p::pinned::{Pinned, PinnedConfig, parse_address};
 use p2p::wire::redeemer::Request;
+use protocol::Round;
 use protocol::chain::abi::{self, Value as Word};
 use protocol::payments::SessionId;
 use protocol::payments::entry::{Entry, Redemption, Winner};
 use protocol::tickets::sign::TicketKey;
 use protocol::tickets::{Ticket, rand_hash};
-use protocol::Round;
 use tokio::process::Command;
 use wallet::{Call, Intent, Settings, Until, Wallet};
 
@@ -334,7 +334,8 @@ async fn run(trial: Trial) {
     let before: Vec<(U256, U256)> = keys.iter().map(|key| chains.purse(key.address())).collect();
     let gas_key = chains.funded(3).address;
     let gas_before = chains.look(|world| world.livepeer.balance(gas_key));
-    let fees_before = chains.look(|world| world.livepeer.chain.bonding.transcoders.at(&recipient).cumulative_fees);
+    let fees_before =
+        chains.look(|world| world.livepeer.chain.bonding.transcoders.at(&recipient).cumulative_fees);
 
     let mut holder = Holder::open(&world);
     let winners: Vec<Winner> = keys
@@ -381,16 +382,19 @@ async fn run(trial: Trial) {
     holder.until("the reserve", limit, |_| chains.purse(first).1 < before[0].1).await;
     chains.grow_the_pool(&world).await;
     println!("{} L2 blocks taken back", devnet.reorg_l2(1));
-    let counts = holder
-        .until("all", limit, |counts| counts.redeemed + counts.expired + counts.dropped >= all)
-        .await;
+    let counts =
+        holder.until("all", limit, |counts| counts.redeemed + counts.expired + counts.dropped >= all).await;
     println!("{all} winners in {:?}, {killed} kills: {counts:?}", began.elapsed());
     assert_eq!((counts.redeemed, counts.expired, counts.dropped, counts.at_a_loss), (all, 0, 0, 0));
     assert_eq!(counts.from_deposit + counts.from_reserve, face * U256::from(all), "all in full");
     assert!(!counts.from_reserve.is_zero());
     for (key, (deposit, reserve)) in keys.iter().zip(before) {
         let (from_deposit, from_reserve) = counts.by_sender[&key.address()];
-        assert_eq!(chains.purse(key.address()), (deposit - from_deposit, reserve - from_reserve), "to the wei");
+        assert_eq!(
+            chains.purse(key.address()),
+            (deposit - from_deposit, reserve - from_reserve),
+            "to the wei"
+        );
     }
     let spent = gas_before - chains.look(|world| world.livepeer.balance(gas_key));
     println!("{spent} wei spent on gas, {} of it by redemptions", counts.gas);
@@ -398,7 +402,10 @@ async fn run(trial: Trial) {
     let fees = chains.look(|world| world.livepeer.chain.bonding.transcoders.at(&recipient).cumulative_fees);
     assert!(fees > fees_before);
     let own = Counts::of(&own_ledger(&world, process));
-    assert_eq!((own.redeemed, own.from_deposit, own.from_reserve), (all, counts.from_deposit, counts.from_reserve));
+    assert_eq!(
+        (own.redeemed, own.from_deposit, own.from_reserve),
+        (all, counts.from_deposit, counts.from_reserve)
+    );
 }
 
 /// What the redeemer's own ledger says, once its process is gone.
@@ -411,11 +418,13 @@ fn own_ledger(world: &World, process: Process) -> Vec<Entry> {
 
 #[actix::test]
 async fn a_redeemer_of_its_own_is_killed_and_pays_every_winner_once() {
-    run(Trial { each: 20, promised: 1150, round_length: 400, kills: 2, limit: Duration::from_secs(150) }).await;
+    run(Trial { each: 20, promised: 1150, round_length: 400, kills: 2, limit: Duration::from_secs(150) })
+        .await;
 }
 
 #[actix::test]
 #[ignore = "minutes: make test-long"]
 async fn a_thousand_winners_through_all_that_goes_wrong() {
-    run(Trial { each: 500, promised: 1300, round_length: 700, kills: 6, limit: Duration::from_secs(700) }).await;
+    run(Trial { each: 500, promised: 1300, round_length: 700, kills: 6, limit: Duration::from_secs(700) })
+        .await;
 }

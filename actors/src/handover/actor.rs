@@ -54,7 +54,9 @@ impl Handover {
             Say::Take(winners) => self.remote.take(winners),
             Say::Ask(tickets) => self.remote.ask(tickets),
         };
-        ctx.spawn(wrap_future::<_, Self>(answer).map(move |answer, act, ctx| act.answered(&say, answer, ctx)));
+        ctx.spawn(
+            wrap_future::<_, Self>(answer).map(move |answer, act, ctx| act.answered(&say, answer, ctx)),
+        );
     }
 
     fn answered(&mut self, said: &Say, answer: Result<Steps, NotTaken>, ctx: &mut Context<Self>) {

@@ -139,20 +139,20 @@ fn await_end(
     end: BoxFuture<'static, Result<Settled, OrderFault>>,
     ctx: &mut Context<Redeemer>,
 ) {
-        let named = order.clone();
-        ctx.spawn(wrap_future::<_, Redeemer>(told).map(move |transaction, act, ctx| {
-            if let Ok(transaction) = transaction {
-                let effects = act.core.on_sent(act.now_ms(), &named, transaction);
-                act.act(effects, ctx);
-            }
-        }));
-        ctx.spawn(wrap_future::<_, Redeemer>(end).map(move |end, act, ctx| {
-            if let Err(fault) = &end {
-                tracing::info!(%fault, tickets = order.winners.len(), "not redeemed");
-            }
-            let effects = act.core.on_ended(act.now_ms(), act.l1_block, &order, end);
+    let named = order.clone();
+    ctx.spawn(wrap_future::<_, Redeemer>(told).map(move |transaction, act, ctx| {
+        if let Ok(transaction) = transaction {
+            let effects = act.core.on_sent(act.now_ms(), &named, transaction);
             act.act(effects, ctx);
-        }));
+        }
+    }));
+    ctx.spawn(wrap_future::<_, Redeemer>(end).map(move |end, act, ctx| {
+        if let Err(fault) = &end {
+            tracing::info!(%fault, tickets = order.winners.len(), "not redeemed");
+        }
+        let effects = act.core.on_ended(act.now_ms(), act.l1_block, &order, end);
+        act.act(effects, ctx);
+    }));
 }
 
 /// Tells of steps that are on disk. Against the arrow, so one that finds no room is dropped: what a sender's funds are proven to be

@@ -297,11 +297,12 @@ impl Core {
         }
     }
 
-    /// Orders that may be under way: by what was signed, and by what the ledger says was sent and nothing signed covers. A
-    /// ticket in several is in the last of them.
+    /// Orders that may be under way: those signed ones of which nothing is settled, and what the ledger says was sent and none of
+    /// them covers. A ticket in several is in the last of them.
     fn again(&mut self, under_way: &[String]) -> Vec<Effect> {
+        let open = |(_, ids): &(u32, Vec<B256>)| ids.iter().all(|id| self.held.contains_key(id));
         let mut all: BTreeSet<(u32, Vec<B256>)> =
-            under_way.iter().filter_map(|name| Order::parse(name)).collect();
+            under_way.iter().filter_map(|name| Order::parse(name)).filter(open).collect();
         let mut sent: BTreeMap<(u32, B256), Vec<B256>> = BTreeMap::new();
         for (id, held) in &self.held {
             let Stage::Ordered { attempt, transaction: Some(transaction) } = held.stage else { continue };
@@ -313,7 +314,7 @@ impl Core {
         all.into_iter().filter_map(|(attempt, ids)| self.follow(attempt, &ids)).collect()
     }
 
-    /// Follows an order whose tickets are all still open. Of one that was settled in part, the others are planned afresh.
+    /// Follows an order of open tickets.
     fn follow(&mut self, attempt: u32, ids: &[B256]) -> Option<Effect> {
         let winners: Option<Vec<Winner>> =
             ids.iter().map(|id| Some(self.held.get(id)?.winner.clone())).collect();

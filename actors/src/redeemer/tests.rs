@@ -69,7 +69,8 @@ impl World {
             base_fee: CHEAP,
             ..Situation::default()
         };
-        let mut world = Self { core: fresh(), ledger: Vec::new(), orders: Vec::new(), followed: Vec::new(), now };
+        let mut world =
+            Self { core: fresh(), ledger: Vec::new(), orders: Vec::new(), followed: Vec::new(), now };
         for winner in winners {
             world.ledger.push(Entry::Winner(winner.clone()));
             world.fund(winner.ticket.sender, 1000 * FACE, 0);
@@ -151,8 +152,7 @@ impl World {
         let paid = |winner: &Winner| {
             (winner.id(), Paid { from_deposit: Wei(U256::from(FACE)), from_reserve: Wei::default() })
         };
-        let paid: BTreeMap<_, _> =
-            order.winners.iter().filter(|w| w.id() != left_out).map(paid).collect();
+        let paid: BTreeMap<_, _> = order.winners.iter().filter(|w| w.id() != left_out).map(paid).collect();
         self.now.used.extend(paid.keys().map(|id| (*id, true)));
         let (gas, block) = (Wei(U256::from(gas)), self.now.l2_block);
         self.end(order, Ok(Settled { transaction: B256::ZERO, block, gas, paid }));

@@ -40,7 +40,7 @@ fn won(contracts: &mut Contracts, desk: &mut Desk, sender: u8, face: Wei, count:
 fn orders(effects: Vec<Effect>) -> Vec<crate::ports::redeemer::Order> {
     let order = |effect| match effect {
         Effect::Redeem(order) => Some(order),
-        Effect::Write(_) => None,
+        Effect::Write(_) | Effect::Follow(_) => None,
     };
     effects.into_iter().filter_map(order).collect()
 }

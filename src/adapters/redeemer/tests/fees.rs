@@ -28,7 +28,8 @@ impl Credited {
     fn of(fee: U256, chain: &Chain, orchestrator: Address) -> Self {
         let round = chain.current_round().unwrap();
         let bonding = &chain.bonding;
-        let (held, pool) = (bonding.transcoders.at(&orchestrator), bonding.earnings_pool(orchestrator, round));
+        let (held, pool) =
+            (bonding.transcoders.at(&orchestrator), bonding.earnings_pool(orchestrator, round));
         assert_eq!(held.last_reward_round, round, "its reward is called");
         let before = bonding.earnings_pool(orchestrator, Round(round.0 - 1)).cumulative_reward_factor;
         assert!(!before.is_zero(), "and was in the round before");
@@ -47,7 +48,8 @@ fn pending(chain: &Chain, who: Address, orchestrator: Address, grown: &Credited)
     let (start, now) = (pool(held.last_claim_round), pool(round));
     let last = pool(chain.bonding.transcoders.at(&orchestrator).last_fee_round).cumulative_fee_factor;
     let old = if now.cumulative_fee_factor.is_zero() { last } else { now.cumulative_fee_factor };
-    let from = if start.cumulative_reward_factor.is_zero() { whole() } else { start.cumulative_reward_factor };
+    let from =
+        if start.cumulative_reward_factor.is_zero() { whole() } else { start.cumulative_reward_factor };
     let earned = part(held.bonded_amount, old + grown.factor - start.cumulative_fee_factor, from);
     let own = if who == orchestrator {
         chain.bonding.transcoders.at(&who).cumulative_fees + grown.own
@@ -102,8 +104,7 @@ async fn what_tickets_bring_is_shared_with_delegators_to_the_wei() {
         .collect();
     let dir = tempfile::tempdir().unwrap();
     let books = Arc::new(Ledger::open(&dir.path().join("ledger")).unwrap().0);
-    let addr =
-        redeemer(&chains, client.clone(), &dir.path().join("wallet"), &books, orchestrator);
+    let addr = redeemer(&chains, client.clone(), &dir.path().join("wallet"), &books, orchestrator);
     for one in &winners {
         books.commit(vec![Entry::Winner(one.clone())]).wait().unwrap();
         addr.send(Won(one.clone())).await.unwrap();
