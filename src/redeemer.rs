@@ -99,7 +99,7 @@ pub(crate) async fn start(settings: Settings) -> Result<Running, Failure> {
     let redeemer = group.keep("redeemer", move || {
         let entries = entries(&books).expect("a ledger that was opened can be read");
         let (broker, disk) = (Arc::clone(&broker), Arc::new(disk.clone()));
-        Redeemer::new(Config::default(), entries, broker, disk, None, clock, pace)
+        Redeemer::new(Config::default(), entries, broker, disk, clock, pace)
     });
 
     let peers = settings.nodes.iter().map(|node| (*node, None)).collect();

@@ -177,7 +177,7 @@ impl Holder {
         let (line, _) = Pinned::start(config, self.identity.clone()).await.unwrap();
         let (remote, disk) = (Arc::new(Remote::new(line, peer)), DiskLedger::new(Arc::clone(&self.books)));
         let pace = Duration::from_millis(300);
-        let actor = Handover::new(self.entries(), remote, Arc::new(disk), None, Clock::new(), pace);
+        let actor = Handover::new(self.entries(), remote, Arc::new(disk), Clock::new(), pace);
         self.actor = Some(actor.start());
     }
 
@@ -348,8 +348,8 @@ async fn run(trial: Trial) {
     }
     let all = winners.len() as u64;
     let began = Instant::now();
-    // Gas costs a tenth of a ticket at first: no loss, and not cheap.
-    let dear = u64::try_from(face / U256::from(10 * SINGLE)).unwrap();
+    // Gas costs a quarter of a ticket at first: no loss, and not cheap.
+    let dear = u64::try_from(face / U256::from(4 * SINGLE)).unwrap();
     devnet.set_base_fee(dear);
     let mut process = Process::first(&world, &chains, &holder.identity).await;
     let mut stranger = winners[0].clone();

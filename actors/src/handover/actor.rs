@@ -10,10 +10,8 @@ use protocol::payments::Entry;
 use super::core::{Core, Say};
 use crate::budget;
 use crate::clock::Clock;
-use crate::payments::recipient::messages::Redeemed;
 use crate::ports::handover::{NotTaken, SharedRemote, Steps};
 use crate::ports::payments::{LedgerFault, SharedLedger};
-use crate::redeemer::actor::tell_payee;
 use crate::redeemer::messages::{GetStanding, Stop, Won};
 
 /// Hands over the winners of one node.
@@ -22,7 +20,6 @@ pub struct Handover {
     core: Core,
     remote: SharedRemote,
     ledger: SharedLedger,
-    payee: Option<Recipient<Redeemed>>,
     clock: Clock,
     /// Time between two questions.
     pace: Duration,
@@ -31,18 +28,16 @@ pub struct Handover {
 }
 
 impl Handover {
-    /// Goes on from all entries of the ledger. Asks once each `pace`, and at once while winners wait to be handed over. `payee`
-    /// hears of each step.
+    /// Goes on from all entries of the ledger. Asks once each `pace`, and at once while winners wait to be handed over.
     #[must_use]
     pub fn new(
         entries: impl IntoIterator<Item = Entry>,
         remote: SharedRemote,
         ledger: SharedLedger,
-        payee: Option<Recipient<Redeemed>>,
         clock: Clock,
         pace: Duration,
     ) -> Self {
-        Self { core: Core::recover(entries), remote, ledger, payee, clock, pace, heard: true }
+        Self { core: Core::recover(entries), remote, ledger, clock, pace, heard: true }
     }
 
     fn ask(&mut self, ctx: &mut Context<Self>) {
@@ -80,12 +75,9 @@ impl Handover {
             ctx.run_later(rest, Self::ask);
             return;
         }
-        let written = self.ledger.commit(entries.clone());
+        let written = self.ledger.commit(entries);
         ctx.spawn(wrap_future::<_, Self>(written).map(move |written, act, ctx| match written {
-            Ok(()) => {
-                tell_payee(act.payee.as_ref(), &entries);
-                ctx.run_later(rest, Self::ask);
-            }
+            Ok(()) => _ = ctx.run_later(rest, Self::ask),
             Err(fault) => give_up(&fault, ctx),
         }));
     }

@@ -16,7 +16,6 @@ use super::core::{Config, Core, Effect};
 use super::messages::{GetStanding, Stop, Won};
 use crate::budget;
 use crate::clock::Clock;
-use crate::payments::recipient::messages::Redeemed;
 use crate::ports::payments::{LedgerFault, SharedLedger};
 use crate::ports::redeemer::{NotProven, Order, OrderFault, Settled, SharedBroker, Situation};
 
@@ -29,7 +28,6 @@ pub struct Redeemer {
     core: Core,
     broker: SharedBroker,
     ledger: SharedLedger,
-    payee: Option<Recipient<Redeemed>>,
     clock: Clock,
     /// Time between two looks at the chain.
     pace: Duration,
@@ -42,20 +40,19 @@ pub struct Redeemer {
 
 impl Redeemer {
     /// Goes on from all entries of the ledger and from the orders that the broker has under way. Looks at the chain once each
-    /// `pace`. `payee` hears of each step.
+    /// `pace`.
     #[must_use]
     pub fn new(
         config: Config,
         entries: impl IntoIterator<Item = Entry>,
         broker: SharedBroker,
         ledger: SharedLedger,
-        payee: Option<Recipient<Redeemed>>,
         clock: Clock,
         pace: Duration,
     ) -> Self {
         let (core, effects) = Core::recover(config, entries, &broker.under_way());
         let effects = effects.into();
-        Self { core, broker, ledger, payee, clock, pace, l1_block: 0, effects, writing: false }
+        Self { core, broker, ledger, clock, pace, l1_block: 0, effects, writing: false }
     }
 
     fn now_ms(&self) -> u64 {
@@ -105,14 +102,11 @@ impl Redeemer {
 
     fn write(&mut self, entries: Vec<Entry>, ctx: &mut Context<Self>) {
         self.writing = true;
-        let written = self.ledger.commit(entries.clone());
-        ctx.spawn(wrap_future::<_, Self>(written).map(move |written, act, ctx| {
+        let written = self.ledger.commit(entries);
+        ctx.spawn(wrap_future::<_, Self>(written).map(|written, act, ctx| {
             act.writing = false;
             match written {
-                Ok(()) => {
-                    tell_payee(act.payee.as_ref(), &entries);
-                    act.go_on(ctx);
-                }
+                Ok(()) => act.go_on(ctx),
                 Err(fault) => give_up(&fault, ctx),
             }
         }));
@@ -153,18 +147,6 @@ fn await_end(
         let effects = act.core.on_ended(act.now_ms(), act.l1_block, &order, end);
         act.act(effects, ctx);
     }));
-}
-
-/// Tells of steps that are on disk. Against the arrow, so one that finds no room is dropped: what a sender's funds are proven to be
-/// says the same a little later.
-pub(crate) fn tell_payee(payee: Option<&Recipient<Redeemed>>, entries: &[Entry]) {
-    for entry in entries {
-        if let (Some(payee), Entry::Redemption { ticket, step, .. }) = (payee, entry)
-            && payee.try_send(Redeemed(*ticket, step.clone())).is_err()
-        {
-            tracing::debug!(%ticket, "payments did not hear of a redemption's step");
-        }
-    }
 }
 
 /// What the core believes is no longer what is on disk: whoever supervises starts it again from the ledger.

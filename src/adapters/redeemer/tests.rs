@@ -167,7 +167,7 @@ fn redeemer(
     let config = Config { max_orders: 24, ..Config::default() };
     let disk = Arc::new(DiskLedger::new(Arc::clone(ledger)));
     let pace = Duration::from_millis(500);
-    Redeemer::new(config, entries(ledger), Arc::new(broker), disk, None, Clock::new(), pace).start()
+    Redeemer::new(config, entries(ledger), Arc::new(broker), disk, Clock::new(), pace).start()
 }
 
 async fn until(
