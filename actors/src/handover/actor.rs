@@ -76,7 +76,7 @@ impl Handover {
             return;
         }
         let written = self.ledger.commit(entries);
-        ctx.spawn(wrap_future::<_, Self>(written).map(move |written, act, ctx| match written {
+        ctx.spawn(wrap_future::<_, Self>(written).map(move |written, _, ctx| match written {
             Ok(()) => _ = ctx.run_later(rest, Self::ask),
             Err(fault) => give_up(&fault, ctx),
         }));
