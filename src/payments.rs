@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use actix::Recipient;
 use actors::clock::Clock;
+use actors::handover::actor::Handover;
 use actors::payments::recipient::actor::{Parts as PayeeParts, Payee};
 use actors::payments::recipient::core::Config as PayeeConfig;
 use actors::payments::recipient::messages::Redeemed;
 use actors::payments::sender::actor::{Parts as PayerParts, Payer};
 use actors::payments::sender::core::Config as PayerConfig;
 use actors::ports::SharedMesh;
+use actors::ports::handover::SharedRemote;
 use actors::ports::payments::{Ledger as Port, LedgerFault, SharedLedger};
 use actors::ports::redeemer::SharedBroker;
 use actors::redeemer::actor::Redeemer;
@@ -27,8 +29,9 @@ use futures::future::BoxFuture;
 use ledger::Ledger;
 use lightclient::livepeer::Contracts;
 use lightclient::sync::LightClient;
-use p2p::Control;
 use p2p::payment::Counter;
+use p2p::pinned::{Pinned, PinnedConfig};
+use p2p::{Control, Identity};
 use protocol::PricePerPixel;
 use protocol::payments::Entry;
 use protocol::payments::entry::Winner;
@@ -37,6 +40,7 @@ use tokio::task::JoinHandle;
 use wallet::{Settings, Witness};
 
 use crate::adapters::duties;
+use crate::adapters::handover::Remote;
 use crate::adapters::ledger::DiskLedger;
 use crate::adapters::payments::counter::{self, Desk};
 use crate::adapters::payments::facts::{self, Readers, Source};
@@ -44,6 +48,7 @@ use crate::adapters::payments::purse::Purse;
 use crate::adapters::redeemer::ChainBroker;
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::config::redeemer::RedeemerAt;
 
 /// Directory of the ledger in the data directory.
 const LEDGER: &str = "ledger";
@@ -51,6 +56,8 @@ const LEDGER: &str = "ledger";
 const REDEMPTIONS: &str = "redemptions";
 /// Winners that wait for the redeemer; it finds others in the ledger at its next start.
 const WINNERS: usize = 64;
+/// Time between two questions to a redeemer elsewhere.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// What all books of a node share.
 pub(crate) struct Money<'a> {
@@ -173,20 +180,30 @@ fn payee(money: &Money<'_>, me: Address, group: &Group) -> (Slot<Payee>, mpsc::R
     (group.keep("payee", move || Payee::new(rules, parts.clone())), won)
 }
 
-/// Redeems winners with the key that is configured for it; without one they stay in the ledger until there is.
+/// Redeems winners with the key that is configured for it, or hands them to a redeemer elsewhere; without either they stay in the
+/// ledger until there is.
 async fn redeemer(
     money: &Money<'_>,
     chain: OnChain,
     me: Address,
     books: &Slot<Payee>,
-    mut winners: mpsc::Receiver<Winner>,
+    winners: mpsc::Receiver<Winner>,
     group: &Group,
 ) -> Result<Option<JoinHandle<()>>, Failure> {
     let config = money.config;
+    if let Some(at) = config.orchestrator.redeemer {
+        if config.payments.redeemer.is_some() {
+            return Err("orchestrator.redeemer and payments.redeemer_key are both given: \
+                        winners go to one redeemer, elsewhere or here"
+                .into());
+        }
+        return Ok(Some(pass_on(winners, hand_over(money, at, books, group).await?)));
+    }
     let (Some(key), Some(rules)) = (&config.payments.redeemer, &config.chain) else {
         if config.orchestrator.price.wei > 0 {
             tracing::warn!(
-                "payments.redeemer_key is not given: winning tickets wait, and end after two rounds"
+                "neither payments.redeemer_key nor orchestrator.redeemer is given: winning tickets wait, \
+                 and end after two rounds"
             );
         }
         return Ok(None);
@@ -209,22 +226,50 @@ async fn redeemer(
         chain.witness,
         Settings { poll, ..Settings::default() },
     )?);
-    let disk = DiskLedger::new(Arc::clone(&money.ledger));
-    let told: SharedLedger = Arc::new(Told { disk, payee: books.recipient() });
+    let told = told(money, books);
     let (ledger, clock, pace) = (Arc::clone(&money.ledger), money.clock, Duration::from_millis(slot_ms));
     let slot = group.keep("redeemer", move || {
-        // Nothing is redeemed by half a ledger: whoever supervises tries again.
-        let entries = ledger.recall().expect("the open ledger can be read");
         let rules = RedeemerConfig::default();
-        Redeemer::new(rules, entries, Arc::clone(&broker), Arc::clone(&told), clock, pace)
+        Redeemer::new(rules, entries(&ledger), Arc::clone(&broker), Arc::clone(&told), clock, pace)
     });
-    let won: Recipient<Won> = slot.recipient();
-    Ok(Some(tokio::spawn(async move {
+    Ok(Some(pass_on(winners, slot.recipient())))
+}
+
+/// Keeps winners until a redeemer elsewhere has them on its disk, and asks what became of them.
+async fn hand_over(
+    money: &Money<'_>,
+    at: RedeemerAt,
+    books: &Slot<Payee>,
+    group: &Group,
+) -> Result<Recipient<Won>, Failure> {
+    let config = PinnedConfig { listen: None, peers: [(at.peer, Some(at.addr))].into() };
+    let identity = Identity::from_signing_key(money.node.as_ref().clone());
+    let (line, _) = Pinned::start(config, identity).await?;
+    let remote: SharedRemote = Arc::new(Remote::new(line, at.peer));
+    let (told, ledger, clock) = (told(money, books), Arc::clone(&money.ledger), money.clock);
+    let slot = group.keep("handover", move || {
+        Handover::new(entries(&ledger), Arc::clone(&remote), Arc::clone(&told), clock, ASK_EVERY)
+    });
+    Ok(slot.recipient())
+}
+
+fn told(money: &Money<'_>, books: &Slot<Payee>) -> SharedLedger {
+    let disk = DiskLedger::new(Arc::clone(&money.ledger));
+    Arc::new(Told { disk, payee: books.recipient() })
+}
+
+/// Nothing is redeemed by half a ledger: whoever supervises tries again.
+fn entries(ledger: &Ledger) -> Vec<Entry> {
+    ledger.recall().expect("the open ledger can be read")
+}
+
+fn pass_on(mut winners: mpsc::Receiver<Winner>, won: Recipient<Won>) -> JoinHandle<()> {
+    tokio::spawn(async move {
         while let Some(winner) = winners.recv().await {
-            // One that does not arrive is in the ledger, where the redeemer's next start finds it.
+            // One that does not arrive is in the ledger, where the next start finds it.
             let _ = won.send(Won(winner)).await;
         }
-    })))
+    })
 }
 
 /// The ledger as the redeemer writes it: steps that are on disk are told to the books, which count on what is not paid yet.

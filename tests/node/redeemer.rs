@@ -13,6 +13,8 @@ use actors::handover::actor::Handover;
 use actors::redeemer::messages::GetStanding;
 use alloy_primitives::{Address, B256, U256};
 use alloy_signer_local::PrivateKeySigner;
+use ed25519_dalek::pkcs8::EncodePrivateKey;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use fixtures::devnet::livepeer::Funded;
 use fixtures::devnet::{Config, Devnet, Pace, World as Chain};
 use ledger::Ledger;
@@ -81,6 +83,15 @@ impl Chains {
 
     fn look<T>(&self, at: impl FnOnce(&mut Chain) -> T) -> T {
         self.devnet.with(at)
+    }
+
+    /// The round with its hash, and the next L1 block.
+    fn now(&self) -> ((Round, B256), u64) {
+        self.look(|world| {
+            let chain = &world.livepeer.chain;
+            let round = *chain.rounds.last_initialized_round;
+            ((round, chain.rounds.block_hash_for_round.at(&round)), world.l1.chain.next_number())
+        })
     }
 
     /// Deposit and reserve of a sender, wei.
@@ -325,11 +336,7 @@ async fn run(trial: Trial) {
     let (world, chains) = (World::with(0).await, Chains::start(round_length).await);
     let devnet = Arc::clone(&chains.devnet);
     let (recipient, keys) = (chains.recipient(), chains.keys());
-    let (made, until) = chains.look(|world| {
-        let chain = &world.livepeer.chain;
-        let round = *chain.rounds.last_initialized_round;
-        ((round, chain.rounds.block_hash_for_round.at(&round)), world.l1.chain.next_number())
-    });
+    let (made, until) = chains.now();
     let face = U256::from(promised) * U256::from(ETHER / 1000) / U256::from(each);
     let before: Vec<(U256, U256)> = keys.iter().map(|key| chains.purse(key.address())).collect();
     let gas_key = chains.funded(3).address;
@@ -401,19 +408,58 @@ async fn run(trial: Trial) {
     assert!(spent >= counts.gas);
     let fees = chains.look(|world| world.livepeer.chain.bonding.transcoders.at(&recipient).cumulative_fees);
     assert!(fees > fees_before);
-    let own = Counts::of(&own_ledger(&world, process));
+    drop(process);
+    let own = Counts::of(&ledger_of(world.path("redeemer/ledger")));
     assert_eq!(
         (own.redeemed, own.from_deposit, own.from_reserve),
         (all, counts.from_deposit, counts.from_reserve)
     );
 }
 
-/// What the redeemer's own ledger says, once its process is gone.
-fn own_ledger(world: &World, process: Process) -> Vec<Entry> {
-    drop(process);
+/// What a ledger says that a process has or had.
+fn ledger_of(dir: PathBuf) -> Vec<Entry> {
     let mut all = Vec::new();
-    ledger::read(&world.path("redeemer/ledger"), 0, u64::MAX, |_, entry| all.push(entry.clone())).unwrap();
+    ledger::read(&dir, 0, u64::MAX, |_, entry| all.push(entry.clone())).unwrap();
     all
+}
+
+/// A node that holds winners from before, and the key by which the redeemer knows it.
+fn seeded_node(world: &World, winners: &[Winner]) -> Identity {
+    let dir = world.path("orchestrator");
+    let (books, _) = Ledger::open(&dir.join("ledger")).unwrap();
+    books.commit(winners.iter().cloned().map(Entry::Winner).collect()).wait().unwrap();
+    let identity = Identity::from_seed([9; 32]);
+    let pem = identity.signing_key().to_pkcs8_pem(LineEnding::LF).unwrap();
+    private(world, "orchestrator/node-key.pem", &pem);
+    identity
+}
+
+#[actix::test]
+async fn a_node_hands_its_winners_to_the_redeemer_that_it_is_told_of() {
+    let (world, chains) = (World::with(0).await, Chains::start(400).await);
+    chains.devnet.set_base_fee(CHEAP);
+    let (key, recipient, face) = (chains.keys().remove(1), chains.recipient(), U256::from(ETHER / 100));
+    let (made, until) = chains.now();
+    let winners: Vec<Winner> = (0..5).map(|n| winner(&key, recipient, face, n, made, until)).collect();
+    let identity = seeded_node(&world, &winners);
+    let process = Process::first(&world, &chains, &identity).await;
+    let network = world.path("network.json").display().to_string();
+    let config =
+        format!("[chain]\nnetwork = '{network}'\naccept = 'sequenced:1'\norchestrator = '{recipient}'\n");
+    let config = private(&world, "orchestrator.toml", &config);
+    let flags = ["--roles", "orchestrator", "--no-rtmp", "--redeemer", &process.address, "--config"];
+    let node = world.start("orchestrator", &[&flags[..], &[config.to_str().unwrap()]].concat()).await;
+    let books = world.path("orchestrator/ledger");
+    let all = async |_: &Node| {
+        let counts = Counts::of(&ledger_of(books.clone()));
+        (counts.redeemed == 5).then_some(counts)
+    };
+    let counts = node.until("all winners paid", all).await;
+    println!("{counts:?}");
+    assert_eq!((counts.from_deposit, counts.from_reserve), (face * U256::from(5), U256::ZERO));
+    assert_eq!((counts.expired, counts.dropped, counts.at_a_loss), (0, 0, 0));
+    assert!(node.interrupt().await);
+    assert!(process.running.unwrap().interrupt().await);
 }
 
 #[actix::test]

@@ -92,9 +92,11 @@ impl Core {
             if let Some(open) = self.open.get_mut(&ticket) {
                 open.taken = true;
             }
-            for step in steps {
+            // What comes after the last step that is known is new.
+            let known = self.open.get(&ticket).and_then(|open| steps.iter().rposition(|step| open.steps.contains(step)));
+            for step in steps.into_iter().skip(known.map_or(0, |at| at + 1)) {
                 let Some(open) = self.open.get(&ticket) else { break };
-                if !open.steps.contains(&step) && fits(&open.winner, &step) {
+                if fits(&open.winner, &step) {
                     entries.push(Entry::Redemption { ticket, step: step.clone(), at_ms: now_ms });
                     self.know(ticket, step);
                 }

@@ -76,6 +76,12 @@ impl Desk {
             match effect {
                 Effect::Write(entries) => self.ledger.extend(entries),
                 Effect::Redeem(order) => self.send(contracts, &order),
+                // What it sends is over at once: nothing is under way.
+                Effect::Follow(order) => {
+                    let unsent = Err(OrderFault::Unsent("nothing of this name".into()));
+                    let effects = self.core.on_ended(0, contracts.l1_block(), &order, unsent);
+                    self.act(contracts, effects);
+                }
             }
         }
     }
