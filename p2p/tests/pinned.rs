@@ -59,7 +59,7 @@ async fn a_pinned_node_is_answered_and_a_stranger_is_not_even_heard() {
     );
     let stranger = line(3, 1, at).await;
     let told = timeout(SOON, stranger.ask(key(1), Bytes::from_static(b"hello"))).await.unwrap();
-    assert_eq!(told, Err(NoReply::Unreachable));
+    assert!(matches!(told, Err(NoReply::Unreachable | NoReply::Broken(_))), "{told:?}");
     // Who listens there under another key is not asked either.
     let misled = line(2, 9, at).await;
     let told = timeout(SOON, misled.ask(key(9), Bytes::from_static(b"winners"))).await.unwrap();
@@ -83,6 +83,7 @@ async fn a_line_finds_its_peer_again_after_that_was_restarted() {
             if let Ok((second, asked)) = Pinned::start(config, identity(1)).await {
                 return (second, echo(asked));
             }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     let (_second, _heard) = timeout(SOON, again).await.unwrap();

@@ -1,6 +1,7 @@
 //! `livemesh redeemer`: redeems winning tickets that nodes hand over, until Ctrl-C, with a key that holds only gas.
 #![expect(clippy::print_stdout, reason = "printing is what it is for")]
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -63,14 +64,16 @@ async fn report(running: &Running, json: bool) {
         tokio::time::sleep(LOOK).await;
         let Some(now) = running.standing().await.filter(|now| *now != last) else { continue };
         last = now;
-        if json {
-            println!("{}", json!({ "standing": said(&now) }));
+        let line = if json {
+            json!({ "standing": said(&now) }).to_string()
         } else {
             let Standing { waiting, face, in_flight, redeemed, earned, gas, expired, dropped } = now;
-            println!(
+            format!(
                 "{waiting} wait ({face}), {in_flight} under way, {redeemed} redeemed ({earned}, gas {gas}), {expired} expired, {dropped} dropped"
-            );
-        }
+            )
+        };
+        // Whoever read it may have gone; the tickets have not.
+        let _ = writeln!(std::io::stdout(), "{line}");
     }
 }
 
