@@ -95,9 +95,9 @@ impl Drop for Elsewhere {
 }
 
 impl Elsewhere {
-    async fn start(round_length: u64) -> Self {
+    async fn start(round_length: u64, history: u64) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-        let mut config = DevnetConfig { history: 40, pace: Pace::Wall, ..DevnetConfig::default() };
+        let mut config = DevnetConfig { history, pace: Pace::Wall, ..DevnetConfig::default() };
         (config.settings.slot_ms, config.settings.round_length) = (500, round_length);
         let devnet = runtime.spawn(Devnet::start(config)).await.unwrap().unwrap();
         Self { runtime: Some(runtime), devnet: Arc::new(devnet) }
@@ -218,7 +218,7 @@ fn sums(entries: &[Entry], sender: Address) -> (u64, U256, U256, u64) {
 
 /// So many tickets of two senders through dear gas, a reorganisation, a dead endpoint and a restart.
 async fn redeemed(each: u64, round_length: u64, limit: Duration) {
-    let chains = Elsewhere::start(round_length).await;
+    let chains = Elsewhere::start(round_length, 40).await;
     let devnet = Arc::clone(&chains.devnet);
     let client = chains.client().await;
     let recipient = devnet.with(|world| world.livepeer.orchestrators[0].address);
