@@ -93,7 +93,10 @@ impl Core {
                 open.taken = true;
             }
             // What comes after the last step that is known is new.
-            let known = self.open.get(&ticket).and_then(|open| steps.iter().rposition(|step| open.steps.contains(step)));
+            let known = self
+                .open
+                .get(&ticket)
+                .and_then(|open| steps.iter().rposition(|step| open.steps.contains(step)));
             for step in steps.into_iter().skip(known.map_or(0, |at| at + 1)) {
                 let Some(open) = self.open.get(&ticket) else { break };
                 if fits(&open.winner, &step) {
