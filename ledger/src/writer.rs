@@ -235,10 +235,10 @@ impl Thread {
                 }
             }
             last = Instant::now();
-            if !group.commits.is_empty() {
-                if let Err(why) = self.write(std::mem::take(&mut group.commits)) {
-                    self.refuse_waiting(inbox, &mut group, &why);
-                }
+            if !group.commits.is_empty()
+                && let Err(why) = self.write(std::mem::take(&mut group.commits))
+            {
+                self.refuse_waiting(inbox, &mut group, &why);
             }
             self.waiting.fetch_sub(group.bytes, Ordering::Relaxed);
             for settled in group.settled {

@@ -163,8 +163,14 @@ fn accounts_long_closed_are_one_sum_and_every_wei_of_them_adds_up() {
     let all = ledger.totals(Side::Recipient);
     assert_eq!((all.accounts, all.works, all.tickets), (9, 9000, 9000));
     assert_eq!(all.credited.0[&load::PRICE.pixels], load::worth().times(9000));
-    assert_eq!(ledger.by_stream(Side::Recipient).into_values().collect::<Vec<_>>(), [all.clone()]);
-    assert_eq!(ledger.by_sender(Side::Recipient).into_values().collect::<Vec<_>>(), [all.clone()]);
+    assert_eq!(
+        ledger.by_stream(Side::Recipient).into_values().collect::<Vec<_>>(),
+        std::slice::from_ref(&all)
+    );
+    assert_eq!(
+        ledger.by_sender(Side::Recipient).into_values().collect::<Vec<_>>(),
+        std::slice::from_ref(&all)
+    );
     assert_eq!(ledger.reconcile().unwrap().accounts, 9);
     drop(ledger);
     let (ledger, _) = Ledger::open_with(dir.path(), SMALL).unwrap();
