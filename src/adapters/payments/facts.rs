@@ -100,7 +100,8 @@ impl Feed {
             let mut waiting = Vec::new();
             tokio::select! {
                 _ = look.tick() => {}
-                want = wanted.recv() => waiting.extend(want),
+                // On a side that never asks, nobody holds the other end.
+                Some(want) = wanted.recv() => waiting.push(want),
             }
             while let Some(want) = wanted.try_recv().ok().filter(|_| waiting.len() < AT_ONCE) {
                 waiting.push(want);
