@@ -7,6 +7,7 @@ mod api;
 pub(crate) mod chain;
 mod dashboard;
 mod events;
+pub(crate) mod payments;
 mod playback;
 mod push;
 pub(crate) mod state;
@@ -30,6 +31,7 @@ use tokio::sync::broadcast;
 
 use self::chain::ChainState;
 use self::events::Events;
+use self::payments::Payments;
 use self::state::State;
 use crate::ingest::push::Push;
 
@@ -56,6 +58,10 @@ pub(crate) trait NodeView: Send + Sync + fmt::Debug + 'static {
     fn metrics(&self) -> String;
     /// What it knows of the chain; none where it follows none.
     fn chain(&self) -> Option<ChainState> {
+        None
+    }
+    /// What its ledger says of tickets and earnings; none where it keeps none.
+    fn payments(&self) -> Option<Payments> {
         None
     }
     /// Whether the node can do its work; the reason when it cannot.

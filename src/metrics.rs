@@ -7,6 +7,7 @@ use actors::chain_watcher::ChainView;
 use actors::dispatcher::trace::{SegmentTrace, TraceOutcome};
 use actors::publisher::PublisherMetrics;
 use actors::transcoder::actor::Load;
+use ledger::Summary;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -15,8 +16,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 mod chain;
+mod payments;
 
 use chain::ChainFigures;
+use payments::PaymentFigures;
 
 /// Upper bounds of the latency histogram's buckets, seconds: fine below a segment's length, coarse above.
 const LATENCY: [f64; 12] = [0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0];
@@ -33,6 +36,7 @@ pub(crate) struct Metrics {
 #[derive(Debug)]
 struct Figures {
     chain: ChainFigures,
+    payments: PaymentFigures,
     sessions: Gauge,
     emerged: Counter,
     appeared: Counter,
@@ -65,6 +69,7 @@ impl Default for Figures {
     fn default() -> Self {
         Self {
             chain: ChainFigures::default(),
+            payments: PaymentFigures::default(),
             sessions: Gauge::default(),
             emerged: Counter::default(),
             appeared: Counter::default(),
@@ -144,6 +149,11 @@ impl Metrics {
         self.figures.chain.set(view, now_ms);
     }
 
+    /// Takes over what the ledger says, and the kinds of the alarms that are on.
+    pub(crate) fn payments<'a>(&self, summary: &Summary, alarms: impl Iterator<Item = &'a str>) {
+        self.figures.payments.set(summary, alarms);
+    }
+
     /// Everything as text, with what is only known at this instant.
     pub(crate) fn text(&self, streams: usize, nodes: usize, orchestrators: usize) -> String {
         let gauge = |gauge: &Gauge, n: usize| gauge.set(i64::try_from(n).unwrap_or(i64::MAX));
@@ -212,6 +222,7 @@ impl Figures {
         );
 
         self.chain.register(registry);
+        self.payments.register(registry);
         let ours = registry.sub_registry_with_prefix("livemesh");
         ours.register("hedges", "Second sends of a segment because the first was late", self.hedges.clone());
         ours.register("asks", "Sends of segments to orchestrators", self.asks.clone());

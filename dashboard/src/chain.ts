@@ -1,6 +1,7 @@
 // The chain as this node has proven it: the round, the pool, alarms, sources, duties. Shown only where a chain is followed.
 
-import { alarmsView, dutiesView, sourcesView } from "./chain/notes";
+import { alarmsView } from "./alarms";
+import { dutiesView, sourcesView } from "./chain/notes";
 import { membersView } from "./chain/members";
 import { ageSeconds, mark, tierWords } from "./chain/proof";
 import { roundView } from "./chain/round";
@@ -13,7 +14,7 @@ export function chain(store: Store): void {
   const known = (): Store["chain"] => store.chain;
   const age = el("span", { class: "panel-note" });
   const proof = mark(known);
-  const parts = [alarmsView(known), roundView(known), membersView(known), sourcesView(known), dutiesView(known)] as const;
+  const parts = [alarmsView(() => store.chain?.alarms ?? []), roundView(known), membersView(known), sourcesView(known), dutiesView(known)] as const;
   const [alarms, round, members, sources, duties] = parts;
   panel.append(
     el("div", { class: "panel-head" }, el("h2", { id: "chain-title" }, "Chain"), age, proof.element),

@@ -1,7 +1,8 @@
-// The node's event stream. In: `state`, `chain` and `segment` events. Out: checked values, and whether the line is up. Reconnects by
+// The node's event stream. In: `state`, `chain`, `payments` and `segment` events. Out: checked values, and whether the line is up. Reconnects by
 // itself, with growing pauses, also when the line is open but silent.
 
 import { readChain, type Chain } from "./chain/wire";
+import { readPayments, type Payments } from "./payments/wire";
 import { readState, readTrace, type State, type Trace } from "./wire";
 
 export type Line = "connecting" | "open" | "lost";
@@ -9,6 +10,7 @@ export type Line = "connecting" | "open" | "lost";
 export interface FeedHandlers {
   state(state: State): void;
   chain(chain: Chain): void;
+  payments(payments: Payments): void;
   trace(trace: Trace): void;
   line(line: Line): void;
 }
@@ -36,11 +38,16 @@ export async function history(stream: string): Promise<Trace[]> {
 }
 
 /** What the node knows of the chain at this instant; nothing when it follows none or does not answer. */
-export async function chainNow(): Promise<Chain | null> {
+export const chainNow = (): Promise<Chain | null> => now("./api/v1/chain", readChain);
+
+/** What the node's ledger says at this instant; nothing when it keeps none or does not answer. */
+export const paymentsNow = (): Promise<Payments | null> => now("./api/v1/payments", readPayments);
+
+async function now<T>(path: string, read: (value: unknown) => T): Promise<T | null> {
   try {
-    const answer = await fetch("./api/v1/chain");
+    const answer = await fetch(path);
     const text = answer.ok ? await answer.text() : "";
-    return text && text.length <= MAX_EVENT_CHARS ? readChain(JSON.parse(text)) : null;
+    return text && text.length <= MAX_EVENT_CHARS ? read(JSON.parse(text)) : null;
   } catch {
     return null; // The events will tell.
   }
@@ -64,6 +71,7 @@ export function follow(handlers: FeedHandlers): void {
       }),
     );
     source.addEventListener("chain", (event) => receive(event, (value) => handlers.chain(readChain(value))));
+    source.addEventListener("payments", (event) => receive(event, (value) => handlers.payments(readPayments(value))));
     source.addEventListener("segment", (event) => receive(event, (value) => handlers.trace(readTrace(value))));
     source.addEventListener("error", again);
   };

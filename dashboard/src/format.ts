@@ -37,6 +37,32 @@ export function lpt(units: bigint | null): string {
   return tokens.toFixed(tokens >= 10 || tokens === 0 ? 0 : 2);
 }
 
+/** Wei as a person reads them: `1.25 ETH`, `0.0042 ETH`, `80.5 gwei`, `7 wei`. */
+export function ether(wei: bigint): string {
+  if (wei === 0n) return "0 ETH";
+  if (wei < 1_000_000n) return `${wei} wei`;
+  const gwei = Number(wei) / 1e9;
+  return gwei < 100_000 ? `${significant(gwei)} gwei` : `${significant(gwei / 1e9)} ETH`;
+}
+
+/** What wei are in US dollars; nothing where no rate is known. */
+export function dollars(wei: bigint, usdPerEth: number | null): string {
+  if (usdPerEth === null) return "";
+  const usd = (Number(wei) / 1e18) * usdPerEth;
+  return usd > 0 && usd < 0.01 ? `$${usd.toPrecision(2)}` : `$${usd.toFixed(2)}`;
+}
+
+/** Three or four digits that matter, never as a power of ten. */
+function significant(n: number): string {
+  return n.toLocaleString("en", { maximumSignificantDigits: 4 });
+}
+
+/** Pixels in thousands of millions, as transcoding is counted. */
+export function pixels(n: number): string {
+  if (n < 1e6) return `${n} pixels`;
+  return n < 1e9 ? `${(n / 1e6).toFixed(0)} Mpx` : `${(n / 1e9).toFixed(n < 1e10 ? 2 : 0)} Gpx`;
+}
+
 /** A length of time as a person says it: `42 s`, `3 min`, `2 h 10 min`, `5 d 3 h`. */
 export function span(totalSeconds: number): string {
   const s = Math.max(0, Math.floor(totalSeconds));

@@ -3,6 +3,7 @@
 
 import type { Chain } from "./chain/wire";
 import type { Line } from "./feed";
+import type { Payments } from "./payments/wire";
 import type { MeshNode, State, StreamInfo, Trace } from "./wire";
 
 /** Enough for a p99; at two seconds a segment, about seven minutes. */
@@ -14,6 +15,7 @@ const PEER_COLOURS = 8;
 interface Listeners {
   state: ((state: State) => void)[];
   chain: ((chain: Chain, before: Chain | null) => void)[];
+  payments: ((payments: Payments) => void)[];
   trace: ((trace: Trace, before: Trace | undefined) => void)[];
   selected: ((stream: string | null) => void)[];
   line: ((line: Line) => void)[];
@@ -22,6 +24,7 @@ interface Listeners {
 export class Store {
   state: State | null = null;
   chain: Chain | null = null;
+  payments: Payments | null = null;
   line: Line = "connecting";
   selected: string | null = null;
   /** This machine's clock minus the node's, at most; milliseconds. */
@@ -30,7 +33,7 @@ export class Store {
   private chosen = false;
   private readonly traces = new Map<string, Map<number, Trace>>();
   private readonly colours = new Map<string, number>();
-  private readonly listeners: Listeners = { state: [], chain: [], trace: [], selected: [], line: [] };
+  private readonly listeners: Listeners = { state: [], chain: [], payments: [], trace: [], selected: [], line: [] };
 
   on<K extends keyof Listeners>(kind: K, listener: Listeners[K][number]): void {
     (this.listeners[kind] as (typeof listener)[]).push(listener);
@@ -54,6 +57,11 @@ export class Store {
     const before = this.chain;
     this.chain = chain;
     this.listeners.chain.forEach((tell) => tell(chain, before));
+  }
+
+  setPayments(payments: Payments): void {
+    this.payments = payments;
+    this.listeners.payments.forEach((tell) => tell(payments));
   }
 
   addTrace(trace: Trace): void {

@@ -132,6 +132,13 @@ export function clean(value: unknown, max = 80): string {
 
 export const number = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null);
 export const count = (value: unknown): number => Math.max(0, number(value) ?? 0);
+/** Base units of money, however many. */
+export const amount = (value: unknown): bigint => (typeof value === "string" && /^\d{1,78}$/.test(value) ? BigInt(value) : 0n);
+/** An Ethereum address; anything else becomes empty. */
+export function address(value: unknown): string {
+  const text = clean(value, 42);
+  return /^0x[0-9a-fA-F]{40}$/.test(text) ? text : "";
+}
 const roles = (value: unknown): Role[] =>
   Array.isArray(value) ? value.slice(0, 6).map((role) => clean(role, 16)).filter(Boolean) : [];
 

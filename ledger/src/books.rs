@@ -15,10 +15,12 @@ use serde::{Deserialize, Serialize};
 
 mod apply;
 mod past;
+mod totals;
 
 pub use self::apply::Misfit;
 pub(crate) use self::apply::{Undo, apply};
 pub use self::past::Sums;
+pub use self::totals::Totals;
 
 /// One account between two nodes, as its entries left it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,8 +80,14 @@ impl Account {
     /// In less out, exactly.
     #[must_use]
     pub fn balance(&self) -> Balance {
-        let (paid, used) = (self.credited, self.debited.plus(self.written_off));
-        if paid >= used { Balance::Left(paid.less(used)) } else { Balance::Owed(used.less(paid)) }
+        Balance::of(self.credited, self.debited.plus(self.written_off))
+    }
+}
+
+impl Balance {
+    /// What was paid less what was used.
+    pub(crate) fn of(paid: Credit, used: Credit) -> Self {
+        if paid >= used { Self::Left(paid.less(used)) } else { Self::Owed(used.less(paid)) }
     }
 }
 
@@ -158,39 +166,6 @@ impl Amount {
             |(pixels, credit): (&u64, &Credit)| credit.to_wei(PricePerPixel { wei: 0, pixels: *pixels }).0;
         Wei(self.0.iter().map(wei).fold(U256::ZERO, |sum, one| sum.saturating_add(one)))
     }
-}
-
-/// What one day, or everything, came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
-    /// Tickets sent or accepted.
-    pub tickets: u64,
-    /// What they are worth.
-    pub credited: Amount,
-    /// Segments that are paid.
-    pub works: u64,
-    /// Pixels that are paid.
-    pub pixels: u64,
-    /// What they cost.
-    pub debited: Amount,
-    /// Tickets that never arrived.
-    pub written_off_tickets: u64,
-    /// What they were worth.
-    pub written_off: Amount,
-    /// Tickets that won.
-    pub won: u64,
-    /// Their face value.
-    pub won_face: Wei,
-    /// Tickets redeemed, less those that a reorganisation undid.
-    pub redeemed: u64,
-    /// Wei that came for them from deposits and reserves.
-    pub redeemed_wei: Wei,
-    /// Wei that their transactions cost.
-    pub gas: Wei,
-    /// Winners that came to nothing.
-    pub lost: u64,
-    /// Their face value.
-    pub lost_face: Wei,
 }
 
 /// What a value is kept under.

@@ -1,5 +1,5 @@
 //! Proves that everything adds up: reads every entry from the disk again, sums what came in and what went out without looking at
-//! any account, and compares with the accounts that the running ledger keeps.
+//! any account, and compares with the accounts that the running ledger keeps, and with the sums that people are shown.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +14,7 @@ use thiserror::Error;
 use crate::books::{Amount, Balance, Books, Key, Misfit, Undo, Value, apply};
 use crate::segments::SegmentsError;
 use crate::store::Ledger;
+use crate::summary::Summary;
 
 /// A ledger that adds up: `paid_in` is `paid_out` and `left` less `owed`, to the last unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -77,6 +78,11 @@ pub enum Unreconciled {
         /// Owed by accounts.
         owed: Box<Credit>,
     },
+    /// What people are shown is not what the entries say.
+    #[error(
+        "the sums that people are shown are not those of the {0} entries: nothing is lost, tell whoever made this program"
+    )]
+    Summary(u64),
     /// A sum that fits no number.
     #[error("with entry {0} a sum no longer fits its number")]
     Overflow(u64),
@@ -91,7 +97,7 @@ impl Ledger {
     /// # Errors
     /// [`Unreconciled`] with the first thing that does not.
     pub fn reconcile(&self) -> Result<Reconciled, Unreconciled> {
-        let running = self.books().clone();
+        let (running, shown) = self.snapshot();
         let mut again = Again::default();
         crate::store::read(self.dir(), running.entries, |seq, entry| again.take(seq, entry))?;
         if let Some(failed) = again.failed {
@@ -99,6 +105,9 @@ impl Ledger {
         }
         again.forget_as(&running);
         again.compare(&running)?;
+        if again.summary != shown {
+            return Err(Unreconciled::Summary(running.entries));
+        }
         again.finish()
     }
 }
@@ -107,6 +116,7 @@ impl Ledger {
 #[derive(Default)]
 struct Again {
     books: Books,
+    summary: Summary,
     changed: BTreeMap<Key, u64>,
     prices: BTreeMap<(Side, SessionId), PricePerPixel>,
     sums: Reconciled,
@@ -123,6 +133,7 @@ impl Again {
             self.failed = Some(Unreconciled::Entry { seq, why });
             return;
         }
+        self.summary.take(entry);
         self.changed.extend(undo.into_keys().map(|key| (key, seq)));
         if self.sum(entry).is_none() {
             self.failed = Some(Unreconciled::Overflow(seq));

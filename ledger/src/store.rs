@@ -18,13 +18,15 @@ use tracing::{info, warn};
 use crate::books::{Account, Books, Key, Misfit, Nonces, Sums, Totals, Value, Won, apply};
 use crate::journal::Torn;
 use crate::segments::{self, Reader, Segments, SegmentsError};
-use crate::writer::{Committed, Config, SharedBooks, Writer, lock};
+use crate::summary::Summary;
+use crate::writer::{Committed, Config, SharedBooks, SharedSummary, Writer, lock};
 
 /// An open ledger. Dropping it writes what waits.
 #[derive(Debug)]
 pub struct Ledger {
     dir: PathBuf,
     books: SharedBooks,
+    summary: SharedSummary,
     writer: Writer,
 }
 
@@ -77,7 +79,7 @@ impl Ledger {
         let held = segments::hold(dir)?;
         let mut fold = Fold::default();
         let (segments, cut) = Segments::open(held, config.segment, &mut fold)?;
-        let Fold { books, carried, failed } = fold;
+        let Fold { books, summary, carried, failed } = fold;
         if let Some((seq, why)) = failed {
             return Err(OpenError::Misfit { seq, why });
         }
@@ -87,8 +89,10 @@ impl Ledger {
         }
         info!(target: "ledger::event::opened", entries = opened.entries, replayed = opened.replayed);
         let books = Arc::new(Mutex::new(books));
-        let writer = Writer::start(segments, Arc::clone(&books), config).map_err(OpenError::Threads)?;
-        Ok((Self { dir: dir.to_owned(), books, writer }, opened))
+        let summary = Arc::new(Mutex::new(summary));
+        let shared = (Arc::clone(&books), Arc::clone(&summary));
+        let writer = Writer::start(segments, shared, config).map_err(OpenError::Threads)?;
+        Ok((Self { dir: dir.to_owned(), books, summary, writer }, opened))
     }
 
     /// Writes entries in this order, all or none; resolves when they are on disk.
@@ -152,6 +156,11 @@ impl Ledger {
         lock(&self.books).sums(side, |_, _| ()).remove(&()).unwrap_or_default()
     }
 
+    /// Looks at the sums for people. It waits for no disk; what it holds up while it looks is only what comes after a commit.
+    pub fn summary<T>(&self, look: impl FnOnce(&Summary) -> T) -> T {
+        look(&lock(&self.summary))
+    }
+
     /// Winners for which something is still to be done.
     #[must_use]
     pub fn open_winners(&self) -> Vec<Won> {
@@ -206,6 +215,12 @@ impl Ledger {
     pub(crate) fn books(&self) -> std::sync::MutexGuard<'_, Books> {
         lock(&self.books)
     }
+
+    /// Both as they are at one entry.
+    pub(crate) fn snapshot(&self) -> (Books, Summary) {
+        let books = lock(&self.books);
+        (books.clone(), lock(&self.summary).clone())
+    }
 }
 
 /// Gives all entries with numbers below `until` of a ledger that another process may be writing.
@@ -230,10 +245,21 @@ fn some(
     })
 }
 
-/// Makes the books.
+/// The sums for people of a ledger that another process may be writing, from all its entries.
+///
+/// # Errors
+/// [`SegmentsError`] when a file is damaged.
+pub fn summarize(dir: &Path) -> Result<Summary, SegmentsError> {
+    let mut summary = Summary::default();
+    read(dir, u64::MAX, |_, entry| summary.take(entry))?;
+    Ok(summary)
+}
+
+/// Makes the books, and the sums for people.
 #[derive(Debug, Default)]
 struct Fold {
     books: Books,
+    summary: Summary,
     /// Entries in the balance that they began with.
     carried: u64,
     failed: Option<(u64, Misfit)>,
@@ -241,15 +267,20 @@ struct Fold {
 
 impl Reader for Fold {
     fn balance(&mut self, entries: u64, parts: &[Vec<u8>]) -> bool {
-        let Some(books) = Books::load(parts, entries) else { return false };
-        (self.books, self.carried) = (books, entries);
+        let (books, summary) = parts.split_at(parts.partition_point(|part| !Summary::is_part(part)));
+        let carried = Books::load(books, entries).zip(Summary::load(summary, entries));
+        let Some((books, summary)) = carried else { return false };
+        (self.books, self.summary, self.carried) = (books, summary, entries);
         true
     }
 
     fn entries(&mut self, first: u64, entries: Vec<Entry>) {
         for (seq, entry) in (first..).zip(&entries) {
             if self.failed.is_none() {
-                self.failed = apply(&mut self.books, None, entry).err().map(|why| (seq, why));
+                match apply(&mut self.books, None, entry) {
+                    Ok(()) => self.summary.take(entry),
+                    Err(why) => self.failed = Some((seq, why)),
+                }
             }
         }
     }

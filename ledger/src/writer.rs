@@ -21,6 +21,7 @@ use tracing::error;
 use crate::books::{Books, Misfit, Undo, apply};
 use crate::record::{RecordError, encode};
 use crate::segments::{SEGMENT, Segments, SegmentsError};
+use crate::summary::Summary;
 
 /// The disk is asked at most once in this time while there is load; a commit after a pause is written at once.
 pub const GROUP_EVERY: Duration = Duration::from_millis(5);
@@ -122,9 +123,11 @@ struct Group {
 
 /// Books that the writer changes and others read.
 pub(crate) type SharedBooks = Arc<Mutex<Books>>;
+/// Sums for people, which change when the disk has answered: to read them nobody waits for it.
+pub(crate) type SharedSummary = Arc<Mutex<Summary>>;
 
-pub(crate) fn lock(books: &Mutex<Books>) -> MutexGuard<'_, Books> {
-    books.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The thread, as others see it. Dropping it writes what waits and ends it.
@@ -143,10 +146,14 @@ impl std::fmt::Debug for Request {
 
 impl Writer {
     /// Starts it.
-    pub(crate) fn start(segments: Segments, books: SharedBooks, config: Config) -> std::io::Result<Self> {
+    pub(crate) fn start(
+        segments: Segments,
+        (books, summary): (SharedBooks, SharedSummary),
+        config: Config,
+    ) -> std::io::Result<Self> {
         let (requests, inbox) = sync_channel(WAITING);
         let waiting = Arc::new(AtomicUsize::new(0));
-        let mut thread = Thread { segments, books, waiting: Arc::clone(&waiting), config };
+        let mut thread = Thread { segments, books, summary, waiting: Arc::clone(&waiting), config };
         let spawned = thread::Builder::new().name("ledger".to_owned()).spawn(move || thread.run(&inbox));
         Ok(Self { requests: Some(requests), waiting, thread: Some(spawned?) })
     }
@@ -217,6 +224,7 @@ impl Drop for Writer {
 struct Thread {
     segments: Segments,
     books: SharedBooks,
+    summary: SharedSummary,
     waiting: Arc<AtomicUsize>,
     config: Config,
 }
@@ -284,7 +292,7 @@ impl Thread {
                 Ok(undo) => {
                     failed = self.segments.append(&mut commit.record, count).err();
                     undos.push((undo, count));
-                    done.push(commit.answer);
+                    done.push((commit.answer, commit.entries));
                 }
             }
         }
@@ -299,13 +307,16 @@ impl Thread {
             }
             drop(books);
             let why = CommitError::Disk(why.to_string());
-            for answer in done {
+            for (answer, _) in done {
                 let _ = answer.send(Err(why.clone()));
             }
             return Err(why);
         }
-        drop(books);
-        for answer in done {
+        // Before the books are let go, so that both say the same to whoever holds them.
+        let mut summary = lock(&self.summary);
+        done.iter().flat_map(|(_, entries)| entries).for_each(|entry| summary.take(entry));
+        drop((summary, books));
+        for (answer, _) in done {
             let _ = answer.send(Ok(()));
         }
         Ok(())
@@ -317,7 +328,8 @@ impl Thread {
             return Ok(());
         }
         books.archive();
-        self.segments.carry(&books.balance())
+        let balance = [books.balance(), lock(&self.summary).balance()].concat();
+        self.segments.carry(&balance)
     }
 }
 

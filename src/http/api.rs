@@ -15,6 +15,7 @@ pub(crate) fn routes(app: &mut web::ServiceConfig) {
         web::scope("/api/v1")
             .route("/state", web::get().to(state))
             .route("/chain", web::get().to(chain))
+            .route("/payments", web::get().to(payments))
             .route("/events", web::get().to(follow))
             .route("/streams/{stream}/explain", web::get().to(explain))
             .route("/openapi.json", web::get().to(openapi))
@@ -33,6 +34,16 @@ async fn chain(site: web::Data<Site>) -> HttpResponse {
     match site.view.chain() {
         Some(chain) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(chain),
         None => refuse(HttpResponse::NotFound(), "this node follows no chain: give it a [chain] section"),
+    }
+}
+
+async fn payments(site: web::Data<Site>) -> HttpResponse {
+    match site.view.payments() {
+        Some(sums) => HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(sums),
+        None => refuse(
+            HttpResponse::NotFound(),
+            "this node neither pays nor is paid: that takes a [chain] section, and stake or a deposit",
+        ),
     }
 }
 

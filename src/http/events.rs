@@ -1,4 +1,5 @@
-//! Server-sent events: `state` each second and when it changes, `chain` when it changes and every five seconds, `segment` for every step of every segment.
+//! Server-sent events: `state` each second and when it changes, `chain` when it changes and every five seconds, `payments` when
+//! they change but at most each second, `segment` for every step of every segment.
 //!
 //! One task makes each event once for all followers. A follower that does not keep up is dropped; its browser reconnects.
 
@@ -98,6 +99,7 @@ async fn make(view: Arc<dyn NodeView>, feed: broadcast::WeakSender<Bytes>) {
     looks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let (mut last, mut sent) = (String::new(), Instant::now());
     let (mut last_chain, mut sent_chain) = (String::new(), Instant::now());
+    let (mut last_payments, mut sent_payments) = (None, Instant::now());
     loop {
         tokio::select! {
             _ = looks.tick() => {
@@ -105,6 +107,7 @@ async fn make(view: Arc<dyn NodeView>, feed: broadcast::WeakSender<Bytes>) {
                 if feed.receiver_count() == 0 {
                     last.clear();
                     last_chain.clear();
+                    last_payments = None;
                     continue;
                 }
                 let state = view.state();
@@ -118,6 +121,15 @@ async fn make(view: Arc<dyn NodeView>, feed: broadcast::WeakSender<Bytes>) {
                     if shape != last_chain || sent_chain.elapsed() >= CHAIN_BEAT {
                         (last_chain, sent_chain) = (shape, Instant::now());
                         send(&feed, "chain", &chain);
+                    }
+                }
+                if (last_payments.is_none() || sent_payments.elapsed() >= BEAT)
+                    && let Some(payments) = view.payments()
+                {
+                    let shape = Some((payments.entries, payments.alarms.clone()));
+                    if shape != last_payments {
+                        (last_payments, sent_payments) = (shape, Instant::now());
+                        send(&feed, "payments", &payments);
                     }
                 }
             }

@@ -95,8 +95,8 @@ async fn every_endpoint_of_the_description_answers() {
         let path = path.replace("{stream}", "me").replace("{path}", "master.m3u8");
         let answer = world.get(&path).await;
         let expected = match path.as_str() {
-            // There is no such stream, and this node follows no chain.
-            "/live/me/master.m3u8" | "/api/v1/chain" => StatusCode::NOT_FOUND,
+            // There is no such stream, and this node follows no chain and keeps no ledger.
+            "/live/me/master.m3u8" | "/api/v1/chain" | "/api/v1/payments" => StatusCode::NOT_FOUND,
             "/stream/me.m3u8" => StatusCode::TEMPORARY_REDIRECT,
             "/readyz" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::OK,

@@ -1,7 +1,7 @@
 // A stand-in for a node, for looking at the page while it is built: serves dashboard/dist, a made-up mesh with its events,
 // and a real HLS ladder that the ffmpeg program makes live from generated video.
 //
-//   node tests/browser/replay.mjs [--port 8099] [--scene live|empty|orchestrator|crowd]
+//   node tests/browser/replay.mjs [--port 8099] [--scene live|empty|orchestrator|both|crowd]
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -14,6 +14,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
 import { chain } from "./chain.mjs";
+import { payments } from "./payments.mjs";
 
 const { values: args } = parseArgs({
   options: { port: { type: "string", default: "8099" }, scene: { type: "string", default: "live" } },
@@ -71,12 +72,14 @@ function makeMesh() {
 const nodes = makeMesh();
 const self = nodes[0];
 const workers = nodes.filter((n) => (!n.self || scene === "orchestrator") && n.roles.includes("orchestrator") && n.avoided_for_ms === null);
+/** Who is paid and who pays; the strangers among them are known by their address only. */
+const money = () => payments(scene === "orchestrator" ? [] : workers.slice(0, 3), scene === "live" || scene === "crowd" ? [] : [null, null]);
 const done = new Map();
 let nextSeq = 0;
 let missing = 0;
 
 function state() {
-  const streaming = scene === "live" || scene === "crowd";
+  const streaming = scene !== "empty" && scene !== "orchestrator";
   const from = scene === "orchestrator" ? nodes.find((n) => n.name === "harbour") : self;
   const links = [...done].map(([to, count]) => ({
     from: from.key, to, stream: "me", segments: count, in_flight: nodes.find((n) => n.key === to)?.load ? 1 : 0,
@@ -184,13 +187,14 @@ function segment(cut = Date.now(), quiet = false) {
 
 const history = [];
 const streaming = scene !== "empty";
-const ffmpeg = scene === "live" || scene === "crowd" ? startMedia() : null;
+const ffmpeg = streaming && scene !== "orchestrator" ? startMedia() : null;
 if (streaming) {
   for (let i = 36; i > 0; i--) segment(Date.now() - i * SEGMENT_MS, true);
   setInterval(() => segment(), SEGMENT_MS);
 }
 setInterval(() => send("state", state()), 1000);
 if (streaming) setInterval(() => send("chain", chain()), 1000);
+if (streaming) setInterval(() => send("payments", money()), 1000);
 
 function startMedia() {
   const variants = LADDER.map((r, i) => [
@@ -221,6 +225,7 @@ createServer((request, response) => {
   const path = new URL(request.url, "http://localhost").pathname;
   if (path === "/api/v1/state") return response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(state()));
   if (path === "/api/v1/chain" && streaming) return response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(chain()));
+  if (path === "/api/v1/payments" && streaming) return response.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(money()));
   if (path === "/api/v1/events") {
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     listeners.add(response);

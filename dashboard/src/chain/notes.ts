@@ -1,33 +1,12 @@
-// What a person must know of the chain in plain words, where proofs come from, and what was done for the own orchestrator.
+// Where proofs of the chain come from, and what was done for the own orchestrator.
 
 import { el, say, set } from "../dom";
-import { plural, span } from "../format";
+import { plural } from "../format";
 import { explain } from "../tip";
-import type { Alarm, Chain, Duty, Source } from "./wire";
+import type { Chain, Duty, Source } from "./wire";
 
 /** Duties that are shown: those of the last rounds. */
 const DUTIES = 6;
-
-/** Alarms, each with how long it has been on. Written anew only when one comes, goes or changes its words. */
-export function alarmsView(chain: () => Chain | null): { element: HTMLElement; draw(): void } {
-  const element = el("ul", { class: "chain-alarms", role: "status" });
-  let drawn = "";
-  return {
-    element,
-    draw: () => {
-      const alarms = chain()?.alarms ?? [];
-      const text = JSON.stringify(alarms);
-      set(element, { hidden: alarms.length === 0 });
-      if (text !== drawn) element.replaceChildren(...alarms.map(alarmLine));
-      drawn = text;
-    },
-  };
-}
-
-function alarmLine(alarm: Alarm): HTMLElement {
-  const since = span((Date.now() - alarm.sinceMs) / 1000);
-  return el("li", {}, el("b", {}, alarm.kind.replace(/_/g, " ")), ` ${alarm.message}`, el("span", { class: "quiet" }, ` since ${since}`));
-}
 
 /** Sources, one mark each; what they did is told when pointed at. */
 export function sourcesView(chain: () => Chain | null): { element: HTMLElement; draw(): void } {

@@ -1,6 +1,7 @@
 // What the node says of the chain, checked at the edge like everything else. Amounts stay whole numbers of base units.
 
-import { clean, count, fields, list, number, type Fields } from "../wire";
+import type { Alarm } from "../alarms";
+import { address, amount, clean, count, fields, list, number, type Fields } from "../wire";
 
 export type Tier = "confirmed" | "pending" | "sequenced";
 
@@ -45,12 +46,6 @@ export interface Member {
   rewarded: boolean;
 }
 
-export interface Alarm {
-  kind: string;
-  message: string;
-  sinceMs: number;
-}
-
 export interface Source {
   name: string;
   standing: string;
@@ -89,7 +84,6 @@ const MAX_ALARMS = 64;
 const MAX_SOURCES = 64;
 const MAX_DUTIES = 32;
 
-const amount = (value: unknown): bigint => (typeof value === "string" && /^\d{1,78}$/.test(value) ? BigInt(value) : 0n);
 const rate = (value: unknown): number => Math.min(Number(amount(value)), Number.MAX_SAFE_INTEGER);
 
 /** Reads the answer of `/api/v1/chain`, or the data of a `chain` event. */
@@ -170,9 +164,4 @@ function member(raw: Fields): Member {
     lastRewardRound: count(raw["last_reward_round"]),
     rewarded: raw["rewarded"] === true,
   };
-}
-
-function address(value: unknown): string {
-  const text = clean(value, 42);
-  return /^0x[0-9a-fA-F]{40}$/.test(text) ? text : "";
 }

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use alloy_primitives::{B256, U256};
-use protocol::Wei;
+use alloy_primitives::B256;
 use protocol::payments::entry::{
     Entry, Redemption, SessionOpened, Side, TicketsAccepted, TicketsSent, Winner, Work,
 };
@@ -232,7 +231,9 @@ impl Edit<'_> {
         let account = self.account(Side::Sender, order.session)?;
         account.last_sent = Some(order.clone());
         let price = account.price;
-        let Some(sent) = &order.tickets else { return Ok(()) };
+        let Some(sent) = &order.tickets else {
+            return self.day(Side::Sender, order.at_ms).ordered(price, order).ok_or(Misfit::Overflow);
+        };
         let one = Credit::of_ticket(sent.quote.face_value, sent.quote.win_prob, price);
         let right = one.times(u64::from(sent.count));
         if sent.credit != right {
@@ -255,9 +256,7 @@ impl Edit<'_> {
             nonces.sent = Some(last);
             nonces.use_up_to(last);
         }
-        let day = self.day(Side::Sender, order.at_ms);
-        day.tickets += u64::from(sent.count);
-        day.credited.add(price, sent.credit).ok_or(Misfit::Overflow)
+        self.day(Side::Sender, order.at_ms).ordered(price, order).ok_or(Misfit::Overflow)
     }
 
     fn accepted(&mut self, accepted: &TicketsAccepted) -> Result<(), Misfit> {
@@ -271,9 +270,7 @@ impl Edit<'_> {
         let account = self.account(Side::Recipient, *session)?;
         let (count, price) = (nonces.len() as u64, account.price);
         credit(account, count, accepted.credit)?;
-        let day = self.day(Side::Recipient, accepted.at_ms);
-        day.tickets += count;
-        day.credited.add(price, accepted.credit).ok_or(Misfit::Overflow)
+        self.day(Side::Recipient, accepted.at_ms).accepted(price, accepted).ok_or(Misfit::Overflow)
     }
 
     fn work(&mut self, side: Side, work: &Work) -> Result<(), Misfit> {
@@ -293,10 +290,7 @@ impl Edit<'_> {
         account.debited = sum(account.debited, work.cost)?;
         account.chain = chain(account.chain, &work.receipt);
         account.last_work = Some(work.clone());
-        let day = self.day(side, work.at_ms);
-        day.works += 1;
-        day.pixels = day.pixels.checked_add(work.pixels).ok_or(Misfit::Overflow)?;
-        day.debited.add(price, work.cost).ok_or(Misfit::Overflow)
+        self.day(side, work.at_ms).worked(price, work).ok_or(Misfit::Overflow)
     }
 
     fn statement(&mut self, signed: &SignedStatement) -> Result<(), Misfit> {
@@ -316,9 +310,7 @@ impl Edit<'_> {
         let price = account.price;
         account.written_off_tickets += tickets;
         account.written_off = sum(account.written_off, credit)?;
-        let day = self.day(Side::Sender, at_ms);
-        day.written_off_tickets += tickets;
-        day.written_off.add(price, credit).ok_or(Misfit::Overflow)
+        self.day(Side::Sender, at_ms).wrote_off(price, credit, tickets).ok_or(Misfit::Overflow)
     }
 
     fn won(&mut self, winner: &Winner) -> Result<(), Misfit> {
@@ -328,10 +320,7 @@ impl Edit<'_> {
         }
         let won = Won { winner: winner.clone(), step: None, sent: Vec::new(), at_ms: winner.at_ms };
         self.put(key, Value::Won(Box::new(won)));
-        let day = self.day(Side::Recipient, winner.at_ms);
-        day.won += 1;
-        day.won_face = add(day.won_face, winner.ticket.face_value)?;
-        Ok(())
+        self.day(Side::Recipient, winner.at_ms).won(winner.ticket.face_value).ok_or(Misfit::Overflow)
     }
 
     fn redemption(&mut self, ticket: B256, step: &Redemption, at_ms: u64) -> Result<(), Misfit> {
@@ -340,65 +329,25 @@ impl Edit<'_> {
         };
         let face = won.winner.ticket.face_value;
         let (before, before_ms) = (won.step.clone(), won.at_ms);
-        match (&before, step) {
-            (
-                Some(Redemption::Redeemed { transaction, .. }),
-                Redemption::Redeemed { transaction: new, .. },
-            ) if transaction == new => {
-                return Ok(());
-            }
-            (Some(Redemption::Redeemed { .. }), new) if *new != Redemption::Reopened => {
-                return Err(Misfit::Redeemed(ticket));
-            }
-            _ => {}
+        if before.as_ref().is_some_and(|before| step.repeats(before)) {
+            return Ok(());
+        }
+        if matches!(before, Some(Redemption::Redeemed { .. })) && *step != Redemption::Reopened {
+            return Err(Misfit::Redeemed(ticket));
+        }
+        if let Redemption::Redeemed { from_deposit, from_reserve, .. } = step
+            && from_deposit.0.checked_add(from_reserve.0).is_none_or(|came| came > face)
+        {
+            return Err(Misfit::AboveFace(ticket));
         }
         if let Redemption::Sent { transaction, .. } = step {
             won.sent.push(*transaction);
         }
         (won.step, won.at_ms) = (Some(step.clone()), at_ms);
         if let Some(before) = before {
-            self.day(Side::Recipient, before_ms).take_back(&before, face)?;
+            self.day(Side::Recipient, before_ms).take_back(&before, face).ok_or(Misfit::Overflow)?;
         }
-        self.day(Side::Recipient, at_ms).settle(ticket, step, face)
-    }
-}
-
-impl Totals {
-    fn settle(&mut self, ticket: B256, step: &Redemption, face: U256) -> Result<(), Misfit> {
-        match step {
-            Redemption::Redeemed { from_deposit, from_reserve, gas, .. } => {
-                let came = add(*from_deposit, from_reserve.0)?;
-                if came.0 > face {
-                    return Err(Misfit::AboveFace(ticket));
-                }
-                self.redeemed += 1;
-                self.redeemed_wei = add(self.redeemed_wei, came.0)?;
-                self.gas = add(self.gas, gas.0)?;
-            }
-            Redemption::Expired | Redemption::Dropped { .. } => {
-                self.lost += 1;
-                self.lost_face = add(self.lost_face, face)?;
-            }
-            Redemption::Queued | Redemption::Sent { .. } | Redemption::Reopened => {}
-        }
-        Ok(())
-    }
-
-    /// Undoes [`Self::settle`], but for the gas, which is spent.
-    fn take_back(&mut self, step: &Redemption, face: U256) -> Result<(), Misfit> {
-        let less = |all: Wei, one: U256| all.0.checked_sub(one).map(Wei).ok_or(Misfit::Overflow);
-        match step {
-            Redemption::Redeemed { from_deposit, from_reserve, .. } => {
-                self.redeemed = self.redeemed.checked_sub(1).ok_or(Misfit::Overflow)?;
-                self.redeemed_wei = less(self.redeemed_wei, add(*from_deposit, from_reserve.0)?.0)?;
-            }
-            Redemption::Expired | Redemption::Dropped { .. } => {
-                self.lost = self.lost.checked_sub(1).ok_or(Misfit::Overflow)?;
-                self.lost_face = less(self.lost_face, face)?;
-            }
-            Redemption::Queued | Redemption::Sent { .. } | Redemption::Reopened => {}
-        }
-        Ok(())
+        self.day(Side::Recipient, at_ms).settle(step, face).ok_or(Misfit::Overflow)
     }
 }
 
@@ -435,8 +384,4 @@ fn credit(account: &mut Account, tickets: u64, credit: Credit) -> Result<(), Mis
 
 fn sum(a: Credit, b: Credit) -> Result<Credit, Misfit> {
     a.0.checked_add(b.0).map(Credit).ok_or(Misfit::Overflow)
-}
-
-fn add(a: Wei, b: U256) -> Result<Wei, Misfit> {
-    a.0.checked_add(b).map(Wei).ok_or(Misfit::Overflow)
 }

@@ -8,3 +8,4 @@
 mod claims;
 mod killed;
 mod million;
+mod sums;

@@ -280,4 +280,15 @@ impl Redemption {
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::Redeemed { .. } | Self::Expired | Self::Dropped { .. })
     }
+
+    /// Whether it says of a ticket what is known: that this transaction redeemed it.
+    #[must_use]
+    pub fn repeats(&self, before: &Self) -> bool {
+        match (self, before) {
+            (Self::Redeemed { transaction, .. }, Self::Redeemed { transaction: known, .. }) => {
+                transaction == known
+            }
+            _ => false,
+        }
+    }
 }
