@@ -1,7 +1,9 @@
 // Plays a stream of a running node in headless Chromium, as a person would through the page, and measures what a person
 // would notice: does it start, does it keep the pace of the wall clock, does every rung come up without a seam.
 //
-//   node tests/browser/play.mjs http://127.0.0.1:PORT/ STREAM [--screenshot FILE] [--seconds N] [--dark] [--width PX]
+//   node tests/browser/play.mjs http://127.0.0.1:PORT/ STREAM [--screenshot FILE] [--seconds N] [--dark] [--width PX] [--paid]
+//
+// With --paid the node must show that it sends tickets, and at least one orchestrator's earnings as a rising curve.
 //
 // Prints one line of JSON. Exit code 0: all is well; 1: something is not, `problems` says what; 77: no Chromium here.
 
@@ -32,6 +34,8 @@ const JUMP_MS = 300;
 const SWITCH_MS = 30_000;
 /** How long a rung must play on after it came up. */
 const AFTER_SWITCH_MS = 4000;
+/** Accounts are opened and quoted within a segment or two, and a curve has a point for each ten seconds. */
+const PAID_MS = 60_000;
 /** Largest hole between buffered ranges that a decoder does not notice, seconds: less than a frame. */
 const HOLE_S = 0.02;
 
@@ -42,6 +46,7 @@ const { values: options, positionals } = parseArgs({
     seconds: { type: "string", default: "10" },
     dark: { type: "boolean", default: false },
     width: { type: "string", default: "1280" },
+    paid: { type: "boolean", default: false },
   },
 });
 const [address, stream] = positionals;
@@ -98,6 +103,7 @@ async function watch(page, report) {
   await page.evaluate(startSampling);
 
   report.steady = await steady(page, report.problems);
+  if (options.paid) report.paid = await paid(page, report.problems);
   await screenshot(page);
   report.rungs = await everyRung(page, report.problems);
 
@@ -115,6 +121,17 @@ async function steady(page, problems) {
   const found = await page.evaluate(measure, { from, hole: HOLE_S });
   judge("steady", found, problems);
   if (Math.abs(found.drift_ms) > PACE_MS) problems.push(`steady: the position is off the wall clock by ${found.drift_ms} ms`);
+  return found;
+}
+
+async function paid(page, problems) {
+  try {
+    await page.waitForFunction(showsEarnings, null, { timeout: PAID_MS });
+  } catch {
+    problems.push(`the panel shows no tickets or no earnings within ${PAID_MS} ms`);
+  }
+  const found = await page.evaluate(readPayments);
+  if (found.unpaid !== "0") problems.push(`${found.unpaid} segments are shown as unpaid`);
   return found;
 }
 
@@ -212,6 +229,19 @@ function measure({ from, hole }) {
     hole_ms: Math.round(worst.hole * 1000),
     picture: `${video.videoWidth}x${video.videoHeight}`,
   };
+}
+
+function showsEarnings() {
+  const panel = document.querySelector('#payments:not([hidden]) .side[data-side="paid"]:not([hidden])');
+  if (!panel || !(Number(panel.querySelector(".side-value").textContent) > 0)) return false;
+  const heights = (line) => line.getAttribute("points").split(" ").map((point) => Number(point.split(",")[1]));
+  return [...panel.querySelectorAll(".curves polyline")].some((line) => Math.min(...heights(line)) < heights(line)[0]);
+}
+
+function readPayments() {
+  const side = document.querySelector('.side[data-side="paid"]');
+  const [tickets, cost, segments, unpaid] = [...side.querySelectorAll(".side-value")].map((value) => value.textContent);
+  return { tickets, cost, segments, unpaid, curves: side.querySelectorAll(".curves polyline").length };
 }
 
 async function ladderSizes(id) {
