@@ -59,6 +59,7 @@ use crate::payments::{self, Money, OnChain, Sides};
 use crate::storage::ScoreFile;
 use crate::stream::Streams;
 use crate::view::View;
+use crate::view::books::{self, Books};
 
 /// Streams that a node takes at a time.
 const MAX_STREAMS: usize = 64;
@@ -232,6 +233,8 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         tokio::spawn(count(metrics.clone(), traces.clone(), load_seen.clone())),
     ]);
 
+    let (alarms, following) = books::follow(purse.as_ref());
+    tasks.extend(following);
     let view = View {
         config: Arc::clone(&config),
         clock,
@@ -245,6 +248,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         metrics: metrics.clone(),
         chain: chain_view,
         purse: purse.clone(),
+        books: Books { ledger: Arc::clone(&ledger), alarms, eth_usd: None },
     };
     let network = view.chain.as_ref().map(|(network, _)| network.clone());
     let rtmp_stop = CancellationToken::new();

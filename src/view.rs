@@ -10,6 +10,7 @@ use actors::dispatcher::log::TraceLog;
 use actors::dispatcher::trace::SegmentTrace;
 use actors::publisher::{Library, StreamState};
 use actors::transcoder::actor::Load;
+use alloy_primitives::Address;
 use p2p::Control;
 use p2p::identity::peer_id_of;
 use protocol::record::Roles;
@@ -22,8 +23,13 @@ use crate::adapters::payments::purse::Purse;
 use crate::config::Config;
 use crate::http::NodeView;
 use crate::http::chain::ChainState;
+use crate::http::payments::Payments;
 use crate::http::state::{Link, Mesh, MeshNode, Node, Quantiles, State, Stream};
 use crate::metrics::Metrics;
+
+pub(crate) mod books;
+
+use books::Books;
 
 /// Reads every part of the node; changes none.
 #[derive(Clone)]
@@ -43,6 +49,8 @@ pub(crate) struct View {
     pub(crate) chain: Option<(String, watch::Receiver<ChainView>)>,
     /// Who pays, where this node does.
     pub(crate) purse: Option<Arc<Purse>>,
+    /// What was paid and earned.
+    pub(crate) books: Books,
 }
 
 impl std::fmt::Debug for View {
@@ -175,12 +183,19 @@ impl NodeView for View {
         if let Some((_, chain)) = &self.chain {
             self.metrics.chain(&chain.borrow(), self.now_ms());
         }
+        self.books.measure(&self.metrics);
         self.metrics.text(streams, roster.records.len(), roster.orchestrators().count())
     }
 
     fn chain(&self) -> Option<ChainState> {
         let (network, chain) = self.chain.as_ref()?;
         Some(ChainState::of(network, &chain.borrow(), self.now_ms()))
+    }
+
+    /// None where no money can ever have moved.
+    fn payments(&self) -> Option<Payments> {
+        let payments = self.books.payments(|address| self.node_of(address));
+        (self.chain.is_some() || payments.entries > 0).then_some(payments)
     }
 
     fn ready(&self) -> Result<(), String> {
@@ -192,6 +207,15 @@ impl NodeView for View {
 impl View {
     fn now_ms(&self) -> u64 {
         u64::try_from(self.clock.now().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// The node for which a staker's address vouches.
+    fn node_of(&self, staker: &Address) -> Option<String> {
+        let roster = self.control.roster();
+        let mut records = roster.records.iter();
+        let found =
+            records.find(|r| r.certificate.is_some_and(|signed| signed.certificate.staker == *staker));
+        found.map(|record| record.peer.to_string())
     }
 
     fn mesh_is_empty(&self) -> bool {

@@ -10,9 +10,10 @@ use std::time::Duration;
 use actors::budget;
 use actors::payments::sender::account::Account as Books;
 use actors::payments::sender::actor::Payer;
+use actors::payments::sender::alarm::Alarm;
 use actors::payments::sender::core::Healed;
 use actors::payments::sender::messages::{
-    Accounts, Close, Compared, Denied, Lost, Open, Pay, Quoted, Received, State, WantsQuote,
+    Accounts, Alarms, Close, Compared, Denied, Lost, Open, Pay, Quoted, Received, State, WantsQuote,
 };
 use actors::ports::{Candidate, SharedMesh};
 use actors::supervise::Slot;
@@ -197,6 +198,11 @@ impl Purse {
             });
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// What people should be told before payments stop.
+    pub(crate) async fn alarms(&self) -> Result<Vec<Alarm>, Unpaid> {
+        self.send(Alarms).await
     }
 
     /// Held by each stream, so that [`Self::finish`] waits for its accounts too.
