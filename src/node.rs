@@ -248,7 +248,7 @@ pub(crate) async fn start(config: Config) -> Result<Node, Failure> {
         metrics: metrics.clone(),
         chain: chain_view,
         purse: purse.clone(),
-        books: Books { ledger: Arc::clone(&ledger), alarms, eth_usd: None },
+        books: Books { ledger: Arc::clone(&ledger), alarms, eth_usd: config.prices.eth_usd },
     };
     let network = view.chain.as_ref().map(|(network, _)| network.clone());
     let rtmp_stop = CancellationToken::new();

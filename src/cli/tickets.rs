@@ -16,6 +16,7 @@ mod burn;
 mod export;
 mod fund;
 mod status;
+mod sums;
 
 #[derive(clap::Args, Debug)]
 pub(crate) struct Args {

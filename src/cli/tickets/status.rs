@@ -4,6 +4,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use alloy_primitives::Address;
+use ledger::SegmentsError;
 use lightclient::livepeer::sender::SenderLock;
 use lightclient::livepeer::{Ask, Read, Sender};
 use protocol::chain::Chain;
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::burn::Burn;
 use super::fund::{pool_limit, usual_face};
+use super::sums;
 use crate::cli::Failure;
 use crate::cli::stake::act::AccountArgs;
 use crate::cli::vote::proposals::{time, wait};
@@ -21,9 +23,14 @@ pub(super) async fn run(account: &AccountArgs, address: Option<Address>, json: b
     let ledger = account.data_dir()?.join("ledger");
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
     let now_ms = u64::try_from(now.as_millis())?;
-    let burn = match ledger.is_dir() {
-        true => Some(tokio::task::spawn_blocking(move || Burn::read(&ledger, address, now_ms)).await??),
-        false => None,
+    let kept = ledger.is_dir().then(|| {
+        tokio::task::spawn_blocking(move || {
+            Ok::<_, SegmentsError>((Burn::read(&ledger, address, now_ms)?, sums::read(&ledger)?))
+        })
+    });
+    let (burn, sums) = match kept {
+        Some(kept) => kept.await?.map(|(burn, sums)| (Some(burn), Some(sums)))?,
+        None => (None, None),
     };
     let opened = account.read_chain(json).await?;
     let read = async {
@@ -40,9 +47,14 @@ pub(super) async fn run(account: &AccountArgs, address: Option<Address>, json: b
     let face = burn.and_then(|burn| burn.face).unwrap_or_else(|| usual_face(purse.base_fee));
     let told = Told { sender: &sender, pool, burn, face, known: &known };
     if json {
-        println!("{}", serde_json::to_string_pretty(&told.value(&purse.proof))?);
+        let mut value = told.value(&purse.proof);
+        value["ledger"] = json!(sums);
+        println!("{}", serde_json::to_string_pretty(&value)?);
     } else {
         told.print(&purse.state, slot_ms);
+        if let Some(sums) = &sums {
+            sums::print(sums);
+        }
     }
     Ok(())
 }
