@@ -41,7 +41,7 @@ impl Handover {
     }
 
     fn ask(&mut self, ctx: &mut Context<Self>) {
-        let Some(say) = self.core.next() else {
+        let Some(say) = self.core.to_say() else {
             ctx.run_later(self.pace, Self::ask);
             return;
         };

@@ -65,7 +65,7 @@ impl Core {
     }
 
     /// What is to be said next: first the winners that the redeemer does not have. Nothing while nothing is open.
-    pub fn next(&mut self) -> Option<Say> {
+    pub fn to_say(&mut self) -> Option<Say> {
         let winners = self.after(0, WINNERS_AT_ONCE, |open| !open.taken);
         if !winners.is_empty() {
             let winner = |id: &B256| Some(self.open.get(id)?.winner.clone());

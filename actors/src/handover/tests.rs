@@ -49,46 +49,46 @@ fn redeemed(paid: u64) -> Redemption {
 fn a_winner_is_offered_until_it_is_taken_and_asked_after_until_it_is_done_with() {
     let (mut core, _) = holding(1);
     let id = winner(0).id();
-    let take = core.next().unwrap();
+    let take = core.to_say().unwrap();
     assert_eq!(take, Say::Take(vec![winner(0)]));
-    assert_eq!(core.next(), Some(take.clone()), "nobody answered");
+    assert_eq!(core.to_say(), Some(take.clone()), "nobody answered");
     assert_eq!(core.on_steps(7, &take, Vec::new()), [], "it did not come back");
-    assert_eq!(core.next(), Some(take.clone()));
+    assert_eq!(core.to_say(), Some(take.clone()));
     let step = |step| Entry::Redemption { ticket: id, step, at_ms: 7 };
     assert_eq!(core.on_steps(7, &take, queued(&take)), [step(Redemption::Queued)]);
-    let ask = core.next().unwrap();
+    let ask = core.to_say().unwrap();
     assert_eq!(ask, Say::Ask(vec![id]));
     let all = vec![Redemption::Queued, redeemed(100)];
     assert_eq!(core.on_steps(7, &ask, vec![(id, all)]), [step(redeemed(100))], "what is known is not new");
-    assert_eq!(core.next(), None);
+    assert_eq!(core.to_say(), None);
     core.on_winner(winner(0));
-    assert_eq!(core.next(), None, "nor is it offered again");
+    assert_eq!(core.to_say(), None, "nor is it offered again");
 }
 
 #[test]
 fn a_crash_anywhere_offers_what_was_not_taken_and_only_that() {
     let (mut core, mut ledger) = holding(2);
-    let take = core.next().unwrap();
+    let take = core.to_say().unwrap();
     // It took both, and this node died before that was on its disk.
     let mut again = Core::recover(ledger.clone());
-    assert_eq!(again.next(), Some(take.clone()));
+    assert_eq!(again.to_say(), Some(take.clone()));
     ledger.extend(core.on_steps(1, &take, queued(&take)));
     let mut again = Core::recover(ledger.clone());
-    assert!(matches!(again.next(), Some(Say::Ask(ids)) if ids.len() == 2));
+    assert!(matches!(again.to_say(), Some(Say::Ask(ids)) if ids.len() == 2));
     let (ask, id) = (Say::Ask(vec![winner(0).id()]), winner(0).id());
     ledger.extend(again.on_steps(2, &ask, vec![(id, vec![Redemption::Queued, redeemed(90)])]));
     let mut last = Core::recover(ledger);
-    assert_eq!(last.next(), Some(Say::Ask(vec![winner(1).id()])));
+    assert_eq!(last.to_say(), Some(Say::Ask(vec![winner(1).id()])));
 }
 
 #[test]
 fn a_redeemer_that_lost_its_disk_gets_its_winners_again() {
     let (mut core, _) = holding(1);
-    let take = core.next().unwrap();
+    let take = core.to_say().unwrap();
     core.on_steps(1, &take, queued(&take));
-    let ask = core.next().unwrap();
+    let ask = core.to_say().unwrap();
     assert_eq!(core.on_steps(2, &ask, Vec::new()), []);
-    assert_eq!(core.next(), Some(take));
+    assert_eq!(core.to_say(), Some(take));
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn what_is_refused_is_not_in_the_way_of_others() {
     let (mut core, _) = holding(many);
     let mut offered = std::collections::BTreeSet::new();
     for _ in 0..2 {
-        let Some(Say::Take(winners)) = core.next() else { panic!("winners wait") };
+        let Some(Say::Take(winners)) = core.to_say() else { panic!("winners wait") };
         offered.extend(winners.iter().map(Winner::id));
         core.on_steps(0, &Say::Take(winners), Vec::new());
     }
@@ -108,13 +108,13 @@ fn what_is_refused_is_not_in_the_way_of_others() {
 fn tickets_are_asked_after_in_turn() {
     let many = ASKED_AT_ONCE as u64 + 5;
     let (mut core, _) = holding(many);
-    while let Some(say @ Say::Take(_)) = core.next() {
+    while let Some(say @ Say::Take(_)) = core.to_say() {
         let taken = queued(&say);
         core.on_steps(0, &say, taken);
     }
     let mut asked = std::collections::BTreeSet::new();
     for _ in 0..2 {
-        let Some(Say::Ask(ids)) = core.next() else { panic!("tickets are open") };
+        let Some(Say::Ask(ids)) = core.to_say() else { panic!("tickets are open") };
         asked.extend(ids);
     }
     assert_eq!(asked.len() as u64, many);
@@ -123,7 +123,7 @@ fn tickets_are_asked_after_in_turn() {
 #[test]
 fn a_redeemer_cannot_say_what_was_not_asked_or_cannot_be() {
     let (mut core, _) = holding(2);
-    let both = core.next().unwrap();
+    let both = core.to_say().unwrap();
     core.on_steps(1, &both, queued(&both));
     let (one, two) = (winner(0).id(), winner(1).id());
     let ask = Say::Ask(vec![one]);

@@ -102,7 +102,10 @@ impl Stream {
         if matches!(end, End::Receipt) {
             return self.table().received(account.peer, seq);
         }
-        self.purse.lost(account.session, seq).await;
+        match end {
+            End::Kept => self.purse.withheld(account.session, seq).await,
+            _ => self.purse.lost(account.session, seq).await,
+        }
         let why = if let End::Unpaid(why) = end { Some(why) } else { None };
         self.table().lost(Instant::now(), account.peer, seq, why.as_ref());
         if why.is_some() {
@@ -119,8 +122,11 @@ impl Stream {
                 return End::Unpaid(unpaid);
             }
         }
+        // The dispatcher, which gives up at the deadline, began to wait a little earlier.
+        let until = Instant::now() + offer.deadline * 9 / 10;
         let mut answers = self.mesh.transcode(account.peer, offer, segment);
         let mut end = End::Nothing;
+        let mut taken = false;
         loop {
             let answer = tokio::select! {
                 biased;
@@ -128,7 +134,10 @@ impl Stream {
                 () = steps.closed() => None,
             };
             match &answer {
+                // Not where this side gave it up early: another was faster, or the stream ended.
+                None if taken && matches!(end, End::Nothing) && Instant::now() >= until => return End::Kept,
                 None => return end,
+                Some(Ok(Answer::Accepted)) => taken = true,
                 Some(Ok(Answer::Receipt(receipt))) => {
                     end = match self.purse.received(account, receipt.clone()).await {
                         Ok(()) => End::Receipt,
@@ -148,7 +157,7 @@ impl Stream {
 
     async fn mend(self: Arc<Self>, mend: Mend) {
         let done = self.make_ready(&mend).await;
-        self.table().mended(Instant::now(), &mend, done.as_ref().map(|()| ()));
+        self.table().mended(Instant::now(), &mend, done.as_ref().copied());
         if let Err(why) = &done {
             tracing::debug!(stream = %self.id, peer = ?mend.account.peer, %why, "not paid");
         }
@@ -171,6 +180,8 @@ enum End {
     Receipt,
     /// For the sake of money.
     Unpaid(Unpaid),
+    /// It took the segment and let the deadline pass.
+    Kept,
     /// Otherwise.
     Nothing,
 }

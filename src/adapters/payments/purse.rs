@@ -13,7 +13,7 @@ use actors::payments::sender::actor::Payer;
 use actors::payments::sender::alarm::Alarm;
 use actors::payments::sender::core::Healed;
 use actors::payments::sender::messages::{
-    Accounts, Alarms, Close, Compared, Denied, Lost, Open, Pay, Quoted, Received, State, WantsQuote,
+    Accounts, Alarms, Close, Compared, Denied, Lost, Open, Pay, Quoted, Received, State, WantsQuote, Withheld,
 };
 use actors::ports::{Candidate, SharedMesh};
 use actors::supervise::Slot;
@@ -111,10 +111,17 @@ impl Purse {
         self.ask(Received { session: account.session, receipt, signer: account.signer }).await.map(drop)
     }
 
-    /// No receipt will come.
+    /// No receipt will come, and nobody need be to blame for it.
     pub(crate) async fn lost(&self, session: SessionId, seq: u64) {
         if self.send(Lost { session, seq }).await.is_err() {
             // Books that are read again know of the order, and take it for lost.
+            tracing::debug!(?session, seq, "the books are down");
+        }
+    }
+
+    /// The orchestrator took the segment and let its deadline pass: if it shows a receipt for it later, it kept what was paid for.
+    pub(crate) async fn withheld(&self, session: SessionId, seq: u64) {
+        if self.send(Withheld { session, seq }).await.is_err() {
             tracing::debug!(?session, seq, "the books are down");
         }
     }
