@@ -5,6 +5,7 @@
 //! books, carried forward so that a million entries open at once, proven to add up by [`reconcile`], and shown to people by a
 //! [`summary`]. Knows no network and no chain.
 
+pub mod agree;
 pub mod bench;
 pub mod books;
 pub mod export;

@@ -19,6 +19,7 @@ use crate::cli::terminal::StatusLine;
 mod chain;
 mod clip;
 mod curve;
+mod paid;
 mod process;
 mod rounds;
 mod tally;
@@ -113,13 +114,16 @@ pub(crate) async fn run(args: Args, json: bool) -> Result<ExitCode, Failure> {
         curve.write()?;
     }
     let Demo { tally, broadcaster, orchestrators, chain, .. } = demo;
+    // First who pays: it makes the books agree with those that are still there.
     broadcaster.stop().await;
+    let names: Vec<String> = orchestrators.iter().map(|node| node.name().to_owned()).collect();
     futures::future::join_all(orchestrators.into_iter().map(NodeProcess::stop)).await;
+    ended?;
+    let mut report = tally.report();
     if let Some(chain) = chain {
         chain.stop().await;
+        report.paid = Some(paid::read(&home, BROADCASTER, &names, tally.receipts())?);
     }
-    ended?;
-    let report = tally.report();
     if json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
@@ -140,7 +144,7 @@ async fn found(
     }
     line.set("founding a chain: orchestrators register, a delegator delegates, a round begins");
     let began = Instant::now();
-    let chain = Chain::start(home, args.orchestrators, &[BROADCASTER]).await?;
+    let chain = Chain::start(home, args.orchestrators, BROADCASTER).await?;
     line.end();
     if !json {
         let took = began.elapsed().as_secs_f64();

@@ -12,6 +12,7 @@ mod command_line;
 mod funding;
 mod lan;
 mod nat;
+mod paid;
 mod redeemer;
 mod stake;
 mod staking;

@@ -16,7 +16,7 @@ use super::job::{Habits, Job};
 use super::messages::Dispatch;
 use super::score::{Blame, Scoreboard};
 use super::select::Choice;
-use super::trace::SegmentTrace;
+use super::trace::{RECEIPTED, SegmentTrace};
 use crate::ports::{Answer, Candidate, MeshFault, Turn};
 use crate::publisher::messages::Made;
 
@@ -340,7 +340,7 @@ impl Core {
         } else {
             world.scores.helped(peer, world.now);
         }
-        self.end_ask(world, ask, "complete, receipt signed".into());
+        self.end_ask(world, ask, RECEIPTED.into());
         let out = self.trace(seq);
         self.forget_if_over(seq);
         out

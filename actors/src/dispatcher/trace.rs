@@ -27,6 +27,9 @@ pub struct SegmentTrace {
     pub outcome: Option<TraceOutcome>,
 }
 
+/// The outcome of an ask that ended as it should.
+pub const RECEIPTED: &str = "complete, receipt signed";
+
 /// How a segment ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -24,8 +24,9 @@ mod papers;
 /// chain costs next to transcoding: on a machine with two cores the devnet 0.7 % of a core, the light clients 0.6 to 1.2 % each.
 const SLOT_MS: u64 = 400;
 /// L1 blocks of a round. A node sees state that is finalized and asserted, some 28 slots late; it must see a round begin early
-/// enough to call its reward within it.
-const ROUND_LENGTH: u64 = 60;
+/// enough to call its reward within it; and a ticket that wins is told forty blocks later, redeemed as late again, and has the
+/// rest of its round and one more for all of that.
+const ROUND_LENGTH: u64 = 150;
 /// Stake of the first orchestrator, LPT; the n-th has an n-th of it.
 const MOST_STAKE: u64 = 60_000;
 /// What the delegator gives to the orchestrator with the least, LPT.
@@ -33,6 +34,8 @@ const DELEGATED: u64 = 5_000;
 /// Parts per million.
 const REWARD_CUT: u64 = 100_000;
 const FEE_SHARE: u64 = 500_000;
+/// Which of the devnet's gateways the broadcaster pays as: it has a deposit of three ether and a reserve of two.
+const SENDER: u64 = 1;
 /// How long a devnet may take to be there.
 const START: Duration = Duration::from_secs(30);
 
@@ -45,6 +48,8 @@ pub(crate) struct Staker {
     staking: Key,
     /// Calls rewards and begins rounds, from the node's keystore; holds nothing but ether for gas.
     rewards: Key,
+    /// Redeems winning tickets, from the same keystore; holds nothing but ether for gas either.
+    redeems: Key,
     /// Its own stake.
     pub(crate) stake: Lpt,
 }
@@ -68,7 +73,7 @@ pub(crate) struct Chain {
 
 impl Chain {
     /// Founds the chain, lets everybody stake, starts it, and puts everything in place that the nodes need.
-    pub(crate) async fn start(home: &Home, orchestrators: u8, nodes: &[&str]) -> Result<Self, Failure> {
+    pub(crate) async fn start(home: &Home, orchestrators: u8, broadcaster: &str) -> Result<Self, Failure> {
         let stakers: Vec<Staker> = (0..orchestrators).map(|n| Staker::of(n, orchestrators)).collect();
         let delegator = Key::number(u64::from(orchestrators));
         let dir = home.path("devnet");
@@ -83,9 +88,7 @@ impl Chain {
         let chain_id = said["ready"]["contracts"]["chain_id"].as_u64().ok_or("the devnet names no chain")?;
         let put = papers::Put { home, network: &network, chain_id };
         futures::future::try_join_all(stakers.iter().map(|staker| put.orchestrator(staker))).await?;
-        for node in nodes {
-            put.observer(node)?;
-        }
+        put.broadcaster(broadcaster, Key::of("sender", SENDER)).await?;
         Ok(Self { stakers, devnet })
     }
 
@@ -108,6 +111,7 @@ impl Staker {
             staking: Key::number(number),
             // After the stakers and the delegator.
             rewards: Key::number(u64::from(all) + 1 + number),
+            redeems: Key::number(2 * u64::from(all) + 1 + number),
             stake: lpt(MOST_STAKE / (number + 1)),
         }
     }
@@ -120,8 +124,12 @@ impl Staker {
 
 impl Key {
     fn number(number: u64) -> Self {
+        Self::of("account", number)
+    }
+
+    fn of(role: &str, number: u64) -> Self {
         let seed = settings().seed;
-        Self { number, address: account(seed, "account", number), secret: secret(seed, "account", number) }
+        Self { number, address: account(seed, role, number), secret: secret(seed, role, number) }
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use actors::dispatcher::trace::SegmentTrace;
+use actors::dispatcher::trace::{RECEIPTED, SegmentTrace};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::paid::Paid;
 use super::rounds::{Proven, Rounds};
 use crate::cli::api::Api;
 
@@ -32,6 +33,9 @@ pub(crate) struct Report {
     /// Where the nodes follow a chain.
     #[serde(flatten)]
     proven: Option<Proven>,
+    /// Where work is paid; known when all nodes have ended.
+    #[serde(flatten)]
+    pub(crate) paid: Option<Paid>,
 }
 
 #[derive(Debug, Serialize)]
@@ -63,6 +67,12 @@ impl Tally {
     /// Whether nothing is in work.
     pub(crate) fn is_settled(&self) -> bool {
         self.traces.values().all(|t| t.outcome.is_some())
+    }
+
+    /// Answers that came with a receipt.
+    pub(crate) fn receipts(&self) -> u64 {
+        let asks = self.traces.values().flat_map(|trace| &trace.asks);
+        asks.filter(|ask| ask.outcome.as_deref() == Some(RECEIPTED)).count() as u64
     }
 
     /// One line for the terminal.
@@ -108,14 +118,16 @@ impl Tally {
             segment_latency_ms: Quantiles { p50: at(0.5), p99: at(0.99), max: latencies.last().copied() },
             time_to_first_playlist_ms: self.first_playlist,
             proven: self.rounds.as_ref().map(Rounds::report),
+            paid: None,
         }
     }
 }
 
 impl Report {
-    /// Whether there was a stream, nothing of it went missing, and nothing about the chain was believed.
+    /// Whether there was a stream, nothing of it went missing, nothing about the chain was believed, and all of it was paid.
     pub(crate) fn is_whole(&self) -> bool {
         let proven = self.proven.as_ref().is_none_or(Proven::is_all);
-        self.segments_in > 0 && self.missing == 0 && proven
+        let paid = self.paid.as_ref().is_none_or(Paid::is_exact);
+        self.segments_in > 0 && self.missing == 0 && proven && paid
     }
 }

@@ -62,7 +62,8 @@ impl<'a> Town<'a> {
     fn of(devnet: &'a Devnet, dir: &Path, stakers: &[Staker], delegator: Key) -> Result<Self, Failure> {
         let Contracts { rounds_manager, service_registry, chain_id, .. } = devnet.contracts.clone();
         let keys = stakers.iter().map(|staker| staker.staking).chain([delegator]);
-        for key in keys.clone().chain(stakers.iter().map(|staker| staker.rewards)) {
+        let gas = stakers.iter().flat_map(|staker| [staker.rewards, staker.redeems]);
+        for key in keys.clone().chain(gas) {
             if key.number >= FREE_ACCOUNTS {
                 devnet.fund(key.address, GAS, lpt(100_000).0)?;
             }

@@ -1,5 +1,5 @@
 //! What lies in a node's directory before its first start: its key, the staker's certificate for it, the key that calls its
-//! rewards in a keystore, that keystore's password, and a configuration that names all of them.
+//! rewards, redeems its tickets or signs them in a keystore, that keystore's password, and a configuration that names all of them.
 
 use std::fs;
 use std::io::Write;
@@ -25,6 +25,15 @@ const BEFORE: u64 = 300;
 const VALID: u64 = 30 * 86_400;
 /// What is enough for a node of the demo: an assertion that stands on the devnet's L1, however young.
 const ACCEPT: &str = "pending:0";
+/// What orchestrators ask for a pixel, wei: some 0.0002 ether for a segment of two seconds, so that a win is worth its gas many
+/// times although every eighth ticket or so wins. The odds are those of the tickets, nobody helps them.
+const PRICE_WEI: u64 = 2_000_000;
+const WIN_MULTIPLIER: u64 = 8;
+/// A ticket is worth a quarter of a segment, which is more than usual for want of a usual price.
+const MAX_TICKET_WEI: u64 = 1_000_000_000_000_000;
+const MAX_SEGMENT_WEI: u64 = 10_000_000_000_000_000;
+/// Enough for some six hours.
+const BUDGET_WEI: u64 = 2_000_000_000_000_000_000;
 
 /// Where papers are put, and of which chain.
 #[derive(Clone, Copy, Debug)]
@@ -36,28 +45,48 @@ pub(super) struct Put<'a> {
 }
 
 impl Put<'_> {
-    /// All that an orchestrator needs to be known as this staker's and to call its rewards.
+    /// All that an orchestrator needs to be known as this staker's, to call its rewards and to redeem what it is paid.
     pub(super) async fn orchestrator(&self, staker: &Staker) -> Result<(), Failure> {
         let dir = self.home.path(&staker.name);
         self.certify(staker, &dir)?;
-        let (keystore, rewards) = (dir.join("keystore"), staker.rewards);
-        let password = private(&dir.join("password"), &hex::encode(rand::random::<[u8; 16]>()))?;
-        let lines = format!(
-            "orchestrator = \"{}\"\nreward_key = \"{}\"\nkeystore = {keystore:?}\npassword_file = {password:?}\n",
+        let keys = self.keys(&dir, &[staker.rewards, staker.redeems]).await?;
+        let text = format!(
+            "orchestrator = \"{}\"\nreward_key = \"{}\"\n{keys}\n\
+             [orchestrator]\nprice_wei = {PRICE_WEI}\n\n\
+             [payments]\nredeemer_key = \"{}\"\n{keys}\
+             max_ticket_wei = {MAX_TICKET_WEI}\nwin_multiplier = {WIN_MULTIPLIER}\n",
             staker.address(),
-            rewards.address
+            staker.rewards.address,
+            staker.redeems.address,
         );
-        // Encrypting takes a while on purpose.
-        let stored = tokio::task::spawn_blocking(move || {
-            store(&keystore, &password, rewards).map_err(|error| error.to_string())
-        });
-        stored.await??;
-        self.configure(&staker.name, &lines)
+        self.configure(&staker.name, &text)
     }
 
-    /// A node that only looks.
-    pub(super) fn observer(&self, name: &str) -> Result<(), Failure> {
-        self.configure(name, "")
+    /// All that a broadcaster needs to pay.
+    pub(super) async fn broadcaster(&self, name: &str, tickets: Key) -> Result<(), Failure> {
+        let dir = self.home.path(name);
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir)?;
+        let keys = self.keys(&dir, &[tickets]).await?;
+        let text = format!(
+            "\n[payments]\nticket_key = \"{}\"\n{keys}\
+             budget_per_day_wei = {BUDGET_WEI}\nmax_ticket_wei = {MAX_TICKET_WEI}\nmax_segment_wei = {MAX_SEGMENT_WEI}\n",
+            tickets.address
+        );
+        self.configure(name, &text)
+    }
+
+    /// Puts keys into a keystore below `dir`, under a password that nobody knows; what a configuration says of it.
+    async fn keys(&self, dir: &Path, keys: &[Key]) -> Result<String, Failure> {
+        let (keystore, keys) = (dir.join("keystore"), keys.to_vec());
+        let password = private(&dir.join("password"), &hex::encode(rand::random::<[u8; 16]>()))?;
+        let lines = format!("keystore = {keystore:?}\npassword_file = {password:?}\n");
+        // Encrypting takes a while on purpose.
+        let stored = tokio::task::spawn_blocking(move || {
+            let mut all = keys.into_iter();
+            all.try_for_each(|key| store(&keystore, &password, key)).map_err(|error| error.to_string())
+        });
+        stored.await??;
+        Ok(lines)
     }
 
     fn configure(&self, name: &str, more: &str) -> Result<(), Failure> {
