@@ -205,8 +205,8 @@ impl Core {
             MeshFault::Declined(Declined::Busy { retry_after }) => {
                 world.scores.busy(peer, world.now, *retry_after)
             }
-            // Who keeps the money knows what to do about it, and for how long it is not asked.
-            MeshFault::Declined(Declined::Unpaid(_)) => {}
+            // Who keeps the money knows what to do about it, and for how long it is not asked; if nobody does, that lasts.
+            MeshFault::Declined(Declined::Unpaid(_)) if !is_free(world.candidates, peer) => {}
             MeshFault::Declined(_) => world.scores.busy(peer, world.now, Duration::from_secs(5)),
             MeshFault::Failed(Failed::Input(_)) => {}
             MeshFault::Failed(Failed::Internal(_)) | MeshFault::Unreachable(_) => {
@@ -522,6 +522,11 @@ impl Core {
             self.jobs.remove(&seq);
         }
     }
+}
+
+/// Whether somebody is asked without payment.
+fn is_free(candidates: &[Candidate], peer: PeerKey) -> bool {
+    candidates.iter().any(|candidate| candidate.peer == peer && candidate.turn.is_none())
 }
 
 /// Nothing is to be made of it: the source is below the lowest rung.

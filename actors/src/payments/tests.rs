@@ -13,10 +13,12 @@ use protocol::tickets::credit::Credit;
 use protocol::tickets::terms::Funds;
 
 use super::contracts::ether;
+use super::recipient::Refusal;
 use super::sender::Unpayable;
 use super::sender::alarm::Alarm;
 use super::sender::core::{Config as PayerConfig, Core as Payer, Healed};
 use super::world::{PIXELS, PRICE, SESSION, World, cost, funds, head, receipt};
+use crate::ports::payments::ChainHead;
 
 #[test]
 fn a_segment_is_paid_before_it_is_made_and_the_next_one_against_its_receipt() {
@@ -88,4 +90,31 @@ fn a_deposit_that_runs_short_is_said_with_numbers_before_it_is_too_small() {
     let missing = Wei(face.0 * U256::from(2));
     assert_eq!(alarms[0], Alarm::Deposit { short: Short::Soon, deposit: face, face, missing });
     assert!(matches!(alarms[1], Alarm::Reserve { pool: 4, .. }));
+}
+
+#[test]
+fn nothing_is_said_of_an_account_while_a_segment_is_in_work() {
+    let mut world = World::new();
+    let batch = world.paid();
+    world.accept(&batch).unwrap();
+    let sender = world.key.address();
+    world.payee.admit(sender, SESSION, 1, PIXELS).unwrap();
+    assert!(matches!(world.payee.statement(sender, SESSION, 0), Err(Refusal::InWork { seq: 1 })));
+    world.payee.settle(0, SESSION, receipt(1, PIXELS)).unwrap();
+    assert_eq!(world.payee.statement(sender, SESSION, 0).unwrap().0.works, 1);
+}
+
+#[test]
+fn while_the_chain_contradicts_itself_no_ticket_is_asked_for_signed_or_credited() {
+    let mut world = World::new();
+    let batch = world.paid();
+    world.payee.on_doubt();
+    world.payer.on_doubt();
+    assert!(matches!(world.payee.quote(0, &world.ask(SESSION, PRICE), U256::from(6)), Err(Refusal::NoHead)));
+    assert!(matches!(world.accept(&batch), Err(Refusal::NoHead)));
+    world.payer.on_receipt(0, SESSION, receipt(1, PIXELS)).unwrap();
+    assert!(matches!(world.payer.pay(0, SESSION, 2, 2 * PIXELS), Err(Unpayable::NoHead)));
+    // An older head than before takes no block back.
+    world.payee.on_head(ChainHead { l1_block: 1, ..head() });
+    assert_eq!(world.accept(&batch).unwrap().refused, [], "the tickets are as good as before");
 }
