@@ -127,6 +127,7 @@ mod tests {
             recipient: Address::repeat_byte(2),
             price: PricePerPixel { wei: 1, pixels: 1 },
             opened_seq: 0,
+            last_seq: 0,
             opened_ms: 0,
             closed_ms: None,
             tickets: worth,
