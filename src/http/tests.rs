@@ -128,6 +128,7 @@ async fn the_state_has_the_names_that_were_agreed() {
         "score",
         "self",
         "stake",
+        "unpaid",
     ];
     assert_eq!(of("/mesh/nodes/0"), node);
     let back: State = serde_json::from_value(state).unwrap();
