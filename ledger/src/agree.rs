@@ -149,7 +149,7 @@ mod tests {
         let agreed = compare(std::slice::from_ref(&mine), std::slice::from_ref(&theirs)).unwrap();
         assert_eq!((agreed.accounts, agreed.tickets), (1, 5));
         let more = Account { credited: Credit(U512::from(6)), ..theirs.clone() };
-        assert!(matches!(compare(&[mine.clone()], &[more]), Err(Disagreement::Differs { .. })));
+        assert!(matches!(compare(std::slice::from_ref(&mine), &[more]), Err(Disagreement::Differs { .. })));
         let other = Account { chain: Hash([1; 32]), ..theirs };
         assert!(matches!(compare(&[mine], &[other]), Err(Disagreement::Differs { .. })));
     }
