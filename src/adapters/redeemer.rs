@@ -27,7 +27,7 @@ use crate::cli::Failure;
 mod calldata;
 mod paid;
 mod receipts;
-mod situation;
+pub(crate) mod situation;
 #[cfg(test)]
 mod tests;
 

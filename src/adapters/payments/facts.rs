@@ -19,7 +19,7 @@ use alloy_primitives::{Address, B256, U256};
 use lightclient::arbitrum::L2Anchor;
 use lightclient::livepeer::layout::bonding_manager;
 use lightclient::livepeer::round::{self, Round as RoundRead};
-use lightclient::livepeer::sender::{self, SenderLock};
+use lightclient::livepeer::sender;
 use lightclient::livepeer::{Contracts, Hint, Unreadable};
 use lightclient::proven::Accept;
 use lightclient::state::{Keys, StateView};
@@ -28,6 +28,8 @@ use protocol::tickets::terms::Funds;
 use protocol::{Round, Wei};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{MissedTickBehavior, timeout};
+
+use crate::adapters::redeemer::situation;
 
 /// Senders that may wait to be read; more are told to come again.
 const WAITING: usize = 64;
@@ -256,21 +258,7 @@ fn found(
     let mut all = BTreeMap::new();
     for address in senders {
         let read = sender::read(view, contracts, *address, me, l1_block)?;
-        let facts = SenderFacts {
-            l2_block,
-            l1_block,
-            round: read.round,
-            deposit: read.deposit,
-            reserve: read.reserve,
-            claimed: read.claimed,
-            claimed_by_me: read.claim.map(|claim| claim.claimed).unwrap_or_default(),
-            withdraw_round: match read.lock {
-                SenderLock::Locked => Round(0),
-                SenderLock::Unlocking { withdraw_round } => withdraw_round,
-                SenderLock::Unlocked => read.round,
-            },
-        };
-        all.insert(*address, facts);
+        all.insert(*address, situation::facts(&read, l1_block, l2_block));
     }
     Ok(Found { head, senders: all })
 }

@@ -70,7 +70,7 @@ pub(super) fn read(
     for address in &ask.senders {
         let sender = sender::read(view, contracts, *address, Some(recipient), l1_block)?;
         situation.active = sender.claim.is_some_and(|claim| claim.active);
-        situation.senders.insert(*address, facts(&sender, &situation));
+        situation.senders.insert(*address, facts(&sender, situation.l1_block, situation.l2_block));
     }
     for id in &ask.tickets {
         let used = word(view, contracts.ticket_broker, ticket_broker::used_ticket(*id))?;
@@ -79,10 +79,11 @@ pub(super) fn read(
     Ok(situation)
 }
 
-fn facts(sender: &Sender, situation: &Situation) -> SenderFacts {
+/// A sender that was read at these blocks, as actors want it.
+pub(crate) fn facts(sender: &Sender, l1_block: u64, l2_block: u64) -> SenderFacts {
     SenderFacts {
-        l2_block: situation.l2_block,
-        l1_block: situation.l1_block,
+        l2_block,
+        l1_block,
         round: sender.round,
         deposit: sender.deposit,
         reserve: sender.reserve,
